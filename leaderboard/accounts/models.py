@@ -1,0 +1,23 @@
+"""People and their API tokens."""
+
+import uuid
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from knox.models import AbstractAuthToken
+
+
+class User(AbstractUser):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.CharField(max_length=120, blank=True)
+
+
+class AuthToken(AbstractAuthToken):
+    """A hashed API token that its owner named, so that one leaked script can be shut out alone."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "read"
+        SUBMIT = "submit", "read and submit"
+
+    name = models.CharField(max_length=80, default="token")
+    scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.SUBMIT)

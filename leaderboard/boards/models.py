@@ -1,0 +1,50 @@
+"""Results as pages read them: measurements, and one entry a row of a leaderboard."""
+
+from django.db import models
+
+from leaderboard.catalog.models import Benchmark, Revision
+from leaderboard.submissions.models import Evaluation, Submission
+
+
+class Measurement(models.Model):
+    """One metric of one evaluation, unrounded; `value` is null where it does not apply, with the reason."""
+
+    evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="measurements")
+    metric = models.CharField(max_length=60)
+    value = models.FloatField(null=True)
+    reason = models.CharField(max_length=300, blank=True)
+    low = models.FloatField(null=True, help_text="Lower end of the 95 % interval, where there is one.")
+    high = models.FloatField(null=True)
+    protocol = models.CharField(max_length=12)
+
+    class Meta:
+        ordering = ["metric"]
+        constraints = [models.UniqueConstraint("evaluation", "metric", name="one_value_per_metric")]
+
+    def __str__(self) -> str:
+        return f"{self.metric} = {self.value}"
+
+
+class Entry(models.Model):
+    """The row of a leaderboard: kept up to date when measurements land, so that pages never aggregate.
+
+    `cells`: column name (a dataset, or a group of them) to the primary metric.
+    `metrics`: metric name to its mean over the benchmark, only where every column has it.
+    """
+
+    submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="entry")
+    benchmark = models.ForeignKey(Benchmark, on_delete=models.CASCADE, related_name="entries")
+    revision = models.ForeignKey(Revision, on_delete=models.CASCADE, related_name="entries")
+    average = models.FloatField(null=True, help_text="Null until every dataset is done: a partial mean does not exist.")
+    cells = models.JSONField(default=dict)
+    metrics = models.JSONField(default=dict)
+    is_current = models.BooleanField(default=True, help_text="Of several submissions of one revision, one is shown.")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "entries"
+        ordering = ["-average"]
+        indexes = [models.Index(fields=["benchmark", "is_current", "-average"], name="entry_board")]
+
+    def __str__(self) -> str:
+        return f"{self.benchmark.name}: {self.revision}"
