@@ -1,4 +1,4 @@
-"""Makers of rows and of small BEIR folders, shared by all tests. Every argument has a default that is valid."""
+"""Makers of rows and small BEIR folders, shared by all tests. Every argument has a valid default."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,8 @@ def make_folder(
     (folder / "qrels").mkdir(parents=True)
     if documents is not None:
         rows = ({"_id": key, "title": title, "text": text} for key, (title, text) in documents.items())
-        (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        lines = (json.dumps(row) + "\n" for row in rows)
+        (folder / "corpus.jsonl").write_text("".join(lines), encoding="utf-8")
     lines = (json.dumps({"_id": key, "text": text}) + "\n" for key, text in queries.items())
     (folder / "queries.jsonl").write_text("".join(lines), encoding="utf-8")
     grades = (f"{query}\t{document}\t{grade}\n" for (query, document), grade in qrels.items())
