@@ -211,7 +211,7 @@ STORAGES: dict[str, Any] = {
 
 # --- static files ----------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR / "static"
+STATIC_ROOT = Path(env_text("STATIC_ROOT", str(VAR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
 # --- accounts --------------------------------------------------------------------------------------------------------
