@@ -35,10 +35,14 @@ class Entry(models.Model):
     submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="entry")
     benchmark = models.ForeignKey(Benchmark, on_delete=models.CASCADE, related_name="entries")
     revision = models.ForeignKey(Revision, on_delete=models.CASCADE, related_name="entries")
-    average = models.FloatField(null=True, help_text="Null until every dataset is done: a partial mean does not exist.")
+    average = models.FloatField(
+        null=True, help_text="Null until every dataset is done: a partial mean does not exist."
+    )
     cells = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict)
-    is_current = models.BooleanField(default=True, help_text="Of several submissions of one revision, one is shown.")
+    is_current = models.BooleanField(
+        default=True, help_text="Of several submissions of one revision, one is shown."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -1,0 +1,98 @@
+"""Committing a worker's results: fence, measurements, artefacts and the board's row, all or nothing."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from leaderboard.submissions import lifecycle
+from leaderboard.submissions.models import Artefact, Evaluation, Submission, Track
+
+from . import entries
+from .models import Measurement
+
+REASON_LENGTH = 300
+Report = Mapping[str, Any]
+
+
+class BadReportError(Exception):
+    """The evaluator wrote a report that does not hold what it must. Our error, never the submitter's."""
+
+
+def commit(
+    claim: lifecycle.Claim, report: Report, artefacts: Sequence[lifecycle.StoredArtefact] = ()
+) -> None:
+    """End the claimed evaluations with the report (`report.json`, read), in one transaction.
+
+    Raises LeaseLost where the claim is no longer held, BadReportError where a track, its hash or a number is
+    missing or not finite; nothing is written then. The artefacts' files lie in the default storage already.
+    """
+    outcomes = {key: _outcome(report, track) for track, key in claim.tracks.items()}
+    measurements = [row for track, key in claim.tracks.items() for row in _measurements(report, track, key)]
+    with transaction.atomic():
+        lifecycle.succeed(claim, outcomes)
+        # An attempt that lost its claim rolled back: what is there is from before an operator's requeue.
+        Measurement.objects.filter(evaluation__in=claim.fences).delete()
+        Artefact.objects.filter(evaluation__in=claim.fences).delete()
+        Measurement.objects.bulk_create(measurements)
+        Artefact.objects.bulk_create(_artefact(file, claim) for file in artefacts)
+        entries.refresh(
+            Submission.objects.select_related("revision", "benchmark").get(pk=claim.submission_id)
+        )
+
+
+def _outcome(report: Report, track: Track) -> lifecycle.Outcome:
+    """Each evaluation keeps the report with its own track only."""
+    own = {**report, "tracks": {track.value: _track(report, track)}}
+    return lifecycle.Outcome(protocol=_protocol_hash(report, track), report=own)
+
+
+def _track(report: Report, track: Track) -> Report:
+    found = report.get("tracks", {}).get(track.value)
+    if not isinstance(found, Mapping) or not isinstance(found.get("metrics"), Mapping):
+        raise BadReportError(f"the report has no metrics of the {track.value} track")
+    return found
+
+
+def _protocol_hash(report: Report, track: Track) -> str:
+    found = report.get("protocol", {}).get(track.value, {}).get("hash")
+    if not isinstance(found, str) or not found:
+        raise BadReportError(f"the report has no protocol hash of the {track.value} track")
+    return found
+
+
+def _measurements(report: Report, track: Track, evaluation: UUID) -> Iterator[Measurement]:
+    found = _track(report, track)
+    reasons, protocol = found.get("reasons", {}), _protocol_hash(report, track)
+    for metric, value in found["metrics"].items():
+        yield Measurement(
+            evaluation=Evaluation(pk=evaluation),
+            metric=metric,
+            value=_number(metric, value),
+            reason=str(reasons.get(metric, ""))[:REASON_LENGTH] if value is None else "",
+            protocol=protocol,
+        )
+
+
+def _number(metric: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadReportError(
+            f"{metric} is {value!r}, which is not a finite number: a metric that does not apply is null"
+        )
+    return float(value)
+
+
+def _artefact(file: lifecycle.StoredArtefact, claim: lifecycle.Claim) -> Artefact:
+    """Of a claim's evaluations, retrieval owns the files: report, run and per-query values are its own."""
+    owner = claim.tracks.get(Track.RETRIEVAL) or next(iter(claim.tracks.values()))
+    return Artefact(
+        evaluation=Evaluation(pk=owner),
+        name=file.name,
+        file=file.path,
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+    )
