@@ -1,0 +1,142 @@
+"""The command line.
+
+Exit status 0; 2 for wrong input, with one line on standard error; 3 when the evaluation itself failed.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from evaluations import commands
+from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.pipeline import BUILT_TRACKS
+
+WRONG_INPUT = 2
+FAILED = 3
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parser().parse_args(given)
+        options.recipe = shlex.join(["python", "-m", "evaluations", *given])
+        options.run(options)
+        sys.stdout.flush()
+    except EvaluationError as error:
+        print(error, file=sys.stderr)
+        return FAILED if isinstance(error, EvaluationFailed) else WRONG_INPUT
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (MemoryError, OSError) as error:  # the machine's limits: no fault of what was submitted
+        traceback.print_exc()
+        print(EvaluationFailed("EVALUATION-FAILED", f"{type(error).__name__}: {error}"), file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is wrong input like any other: one line, not a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise EvaluationError("USAGE", f"{message}; see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m evaluations", description="Measure retrieval systems: one command a result."
+    )
+    add = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser).add_parser
+    _add_evaluate(add("evaluate", help="measure a system and score its run"))
+    _add_measure(add("measure", help="run a system; its dataset needs no qrels"))
+    _add_score(add("score", help="score the run that measure wrote"))
+    add("datasets", help="list the registered datasets and benchmarks").set_defaults(run=commands.datasets)
+    _add_inspect(add("inspect", help="what a system is, without running it"))
+    _add_compare(add("compare", help="the differences of two reports"))
+    return parser
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    _add_measure(parser)
+    _add_metrics(parser)
+    parser.set_defaults(run=commands.evaluate)
+
+
+def _add_measure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--system", required=True, help="bm25, KIND:LOCATION[@REVISION], or a .toml or .json file with more"
+    )
+    _add_option(parser)
+    _add_dataset(parser)
+    parser.add_argument(
+        "--tracks", default=",".join(BUILT_TRACKS), metavar="LIST", help="default: %(default)s"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16", "auto"),
+        help="as --option precision=...; auto is resolved to one",
+    )
+    parser.add_argument(
+        "--threads", type=_positive, metavar="N", help="for the model (default: the libraries' choice)"
+    )
+    parser.set_defaults(run=commands.measure)
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    _add_dataset(parser)
+    _add_metrics(parser)
+    parser.set_defaults(run=commands.score)
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("system", metavar="SYSTEM")
+    _add_option(parser)
+    parser.set_defaults(run=commands.inspect)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reports", nargs=2, type=Path, metavar="REPORT", help="report.json or its folder")
+    parser.set_defaults(run=commands.compare)
+
+
+def _add_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="sets one of its options"
+    )
+
+
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset", required=True, help="a BEIR folder or a registered name: mini, beir/scifact"
+    )
+    parser.add_argument("--split", help="of the qrels (default: what the dataset declares, else test)")
+    parser.add_argument(
+        "--self-hits",
+        choices=("keep", "remove"),
+        help="documents with their query's id (default: the dataset's rule)",
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder for report and artefacts"
+    )
+    parser.add_argument("--json-progress", action="store_true", help="JSON lines on standard output")
+
+
+def _add_metrics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metrics", default="", metavar="LIST", help="beside the default ones: nDCG@20,AP")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number

@@ -1,0 +1,121 @@
+"""What each command of the command line does."""
+
+import json
+from argparse import Namespace
+
+from evaluations import comparison, pipeline
+from evaluations.artefacts import PER_QUERY, RUN
+from evaluations.datasets import BENCHMARKS, REGISTERED, Dataset, Registered, load
+from evaluations.progress import Progress, for_console
+from evaluations.report import REPORT, Report, read_report
+from evaluations.retrieval.measures import Measure, default_measures, parse_measures
+from evaluations.systems import Runtime, SystemSpec, kind_of
+from evaluations.systems.parse import parse_system
+from evaluations.tracks import Findings
+
+
+def evaluate(options: Namespace) -> None:
+    progress = for_console(json_lines=options.json_progress)
+    measures = _measures(options)
+    request = _request(options)
+    dataset = _dataset(options, progress, corpus=kind_of(request.spec.kind).needs_corpus)
+    report = pipeline.evaluate(request, dataset, measures, progress)
+    _show(report, options)
+
+
+def measure(options: Namespace) -> None:
+    progress = for_console(json_lines=options.json_progress)
+    request = _request(options)
+    dataset = _dataset(options, progress, corpus=kind_of(request.spec.kind).needs_corpus)
+    _show(pipeline.measure(request, dataset.blind(), progress), options)
+
+
+def score(options: Namespace) -> None:
+    progress = for_console(json_lines=options.json_progress)
+    measures = _measures(options)
+    dataset = _dataset(options, progress, corpus=False)
+    _show(pipeline.score(dataset, options.out, measures, progress), options)
+
+
+def datasets(_: Namespace) -> None:
+    width = max(len(dataset.name) for dataset in REGISTERED.values())
+    for dataset in REGISTERED.values():
+        print(f"{dataset.name:{width}}  {_how_to_name(dataset)}")
+    for benchmark in BENCHMARKS.values():
+        print(f"\n{benchmark.name}: {', '.join(benchmark.datasets)}")
+
+
+def inspect(options: Namespace) -> None:
+    spec = parse_system(options.system, options.option)
+    kind = kind_of(spec.kind)
+    found = kind.inspect(spec)
+    for name, value in {"title": kind.title, "family": kind.family, **spec.to_dict(), **found}.items():
+        print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+
+
+def compare(options: Namespace) -> None:
+    first, second = (read_report(path) for path in options.reports)
+    for line in comparison.lines(first, second):
+        print(line)
+
+
+def _request(options: Namespace) -> pipeline.Request:
+    tracks = tuple(track.strip() for track in options.tracks.split(",") if track.strip())
+    return pipeline.Request(
+        spec=_system(options),
+        out=options.out,
+        tracks=tracks,
+        runtime=Runtime(options.device, options.threads),
+        command=options.recipe,
+    )
+
+
+def _system(options: Namespace) -> SystemSpec:
+    settings = list(options.option)
+    if options.precision:
+        settings.append(f"precision={_precision(options)}")
+    return parse_system(options.system, settings)
+
+
+def _precision(options: Namespace) -> str:
+    """`auto` is resolved here, to a name: what a report says must not depend on the reader's machine."""
+    if options.precision != "auto":
+        return str(options.precision)
+    from evaluations.systems.devices import best_precision
+
+    return best_precision(options.device)
+
+
+def _dataset(options: Namespace, progress: Progress, *, corpus: bool) -> Dataset:
+    with progress.stage("loading"):
+        return load(options.dataset, split=options.split, self_hits=options.self_hits, corpus=corpus)
+
+
+def _measures(options: Namespace) -> list[Measure]:
+    return list(
+        dict.fromkeys([*default_measures(), *(parse_measures(options.metrics) if options.metrics else [])])
+    )
+
+
+def _show(report: Report, options: Namespace) -> None:
+    """For a person; a worker reads the report."""
+    if options.json_progress:
+        return
+    print(f"\n{report.system['kind']} on {report.dataset['name']} ({report.dataset['split']})")
+    for track, findings in report.tracks.items():
+        print(f"{track}  [protocol {report.protocol[track]['hash']}]")
+        for name in findings.metrics:
+            print(f"  {name:<28} {comparison.shown(findings.metrics[name])}{_reason(findings, name)}")
+    written = [name for name in (REPORT, RUN, PER_QUERY) if (options.out / name).is_file()]
+    print(f"in {options.out}: {', '.join(written)}")
+
+
+def _reason(findings: Findings, name: str) -> str:
+    return f"  ({findings.reasons[name]})" if name in findings.reasons else ""
+
+
+def _how_to_name(dataset: Registered) -> str:
+    if dataset.source is None:
+        return "licensed: runs and vectors only, from a folder"
+    hits = ", self-hits removed" if dataset.self_hits == "remove" else ""
+    return f"--dataset {dataset.source}  ({dataset.split}{hits})"

@@ -1,0 +1,212 @@
+"""The one module that knows all of the others: `measure` runs a system, `score` judges its run.
+
+`evaluate` does both. They are two steps because the process that runs a submitted model must not be able
+to read the qrels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from evaluations import provenance
+from evaluations.artefacts import RUN, write_per_query, write_run
+from evaluations.datasets import Dataset
+from evaluations.errors import EvaluationError
+from evaluations.progress import Progress
+from evaluations.protocol import DEPTH, Protocol, retrieval_protocol, sparsity_protocol
+from evaluations.report import Report, read_report
+from evaluations.retrieval.measures import Measure, default_measures
+from evaluations.retrieval.scoring import complete_depth, cut, effectiveness, without_self_hits
+from evaluations.systems import Kind, Run, Runtime, System, SystemSpec, kind_of
+from evaluations.systems.trec import read_run
+from evaluations.tracks import TRACKS, Findings
+
+BUILT_TRACKS = ("retrieval", "sparsity")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One evaluation: a pinned system, the folder for what it writes, the tracks, and where it runs.
+
+    `command` is what a person types to repeat it.
+    """
+
+    spec: SystemSpec
+    out: Path
+    tracks: tuple[str, ...] = BUILT_TRACKS
+    runtime: Runtime = field(default_factory=Runtime)
+    command: str = ""
+
+
+def evaluate(
+    request: Request,
+    dataset: Dataset,
+    measures: Sequence[Measure] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Measures and, if the retrieval track is asked for, scores. Raises EvaluationError, EvaluationFailed."""
+    progress = progress or Progress()
+    if "retrieval" in request.tracks:
+        _require_qrels(dataset)
+    report = measure(request, dataset.blind(), progress)
+    return score(dataset, request.out, measures, progress) if "retrieval" in request.tracks else report
+
+
+def measure(request: Request, dataset: Dataset, progress: Progress | None = None) -> Report:
+    """Runs the system over the judged queries; writes `run.trec.gz` and a report without effectiveness."""
+    progress = progress or Progress()
+    kind = kind_of(request.spec.kind)
+    check_tracks(kind, request.tracks)
+    _require_corpus(kind, dataset)
+    started = provenance.now()
+    for warning in dataset.warnings:
+        progress.note(f"warning: {warning}")
+    with progress.stage("loading"):
+        spec = kind.pin(request.spec)
+        system = kind.load(spec, request.runtime)
+    run = _retrieved(system, dataset, progress)
+    findings = {"sparsity": system.sparsity()} if "sparsity" in request.tracks else {}
+    report = Report(
+        system={**spec.to_dict(), "family": kind.family, "warnings": list(run.warnings), **_files(system)},
+        dataset=_dataset_facts(dataset),
+        protocol={track: _protocol(track, dataset, found).to_dict() for track, found in findings.items()},
+        provenance=_provenance(started, request.command, progress, system.provenance()),
+        tracks=findings,
+    )
+    request.out.mkdir(parents=True, exist_ok=True)
+    with progress.stage("writing"):
+        write_run(request.out, run, kind.name)
+        report.write(request.out)
+    return report
+
+
+def score(
+    dataset: Dataset, out: Path, measures: Sequence[Measure] | None = None, progress: Progress | None = None
+) -> Report:
+    """Judges the run in `out`, and writes its effectiveness into the report and `per_query.parquet`.
+
+    Everything is derived from the run and the dataset; of what `measure` reported, only what cannot be
+    derived is kept.
+    """
+    progress = progress or Progress()
+    qrels = _require_qrels(dataset)
+    measured = read_report(out)
+    with progress.stage("scoring"):
+        run = _final(read_run(out / RUN, qrels, may_be_empty=True), dataset)
+        result = effectiveness(
+            run,
+            qrels,
+            default_measures() if measures is None else measures,
+            complete_depth=_complete_depth(measured, dataset),
+        )
+    others = {track: found for track, found in measured.tracks.items() if track != "retrieval"}
+    tracks = {"retrieval": result.findings, **others}
+    with progress.stage("writing"):
+        write_per_query(out, result.per_query, sorted(qrels))
+        report = replace(
+            measured,
+            dataset=_dataset_facts(dataset),
+            protocol={track: _protocol(track, dataset, found).to_dict() for track, found in tracks.items()},
+            provenance=_scored(measured.provenance, progress),
+            tracks=tracks,
+        )
+        report.write(out)
+    return report
+
+
+def check_tracks(kind: Kind, tracks: Sequence[str]) -> None:
+    """Raises EvaluationError `TRACK-UNKNOWN` for a track that the kind does not have."""
+    for track in tracks:
+        if track not in TRACKS or track not in kind.tracks:
+            allowed = ", ".join(kind.tracks)
+            raise EvaluationError(
+                "TRACK-UNKNOWN", f"{kind.name} has no track {track[:40]!r}; it has: {allowed}"
+            )
+    if not tracks:
+        raise EvaluationError("TRACK-UNKNOWN", f"name at least one track of: {', '.join(kind.tracks)}")
+
+
+def _retrieved(system: System, dataset: Dataset, progress: Progress) -> Run:
+    """The run to depth `DEPTH`. One more is asked for where self-hits are then taken out."""
+    system.index(dataset.documents, progress)
+    run = system.retrieve(dataset.queries, DEPTH + (dataset.self_hits == "remove"), progress)
+    for warning in run.warnings:
+        progress.note(f"warning: {warning}")
+    return _final(run, dataset)
+
+
+def _final(run: Run, dataset: Dataset) -> Run:
+    return cut(without_self_hits(run) if dataset.self_hits == "remove" else run)
+
+
+def _require_corpus(kind: Kind, dataset: Dataset) -> None:
+    if kind.needs_corpus and dataset.documents is None:
+        problem = f"{dataset.name} has no corpus, and {kind.name} needs one; such a dataset takes run files"
+        raise EvaluationError("DATASET-CORPUS", problem)
+
+
+def _require_qrels(dataset: Dataset) -> Mapping[str, Mapping[str, int]]:
+    if dataset.qrels is None:
+        raise EvaluationError(
+            "DATASET-QRELS", f"{dataset.name} has no qrels/{dataset.split}.tsv; scoring needs it"
+        )
+    return dataset.qrels
+
+
+def _complete_depth(measured: Report, dataset: Dataset) -> int | None:
+    """None where lists are as long as they can be: our own systems, and runs declared exhausted."""
+    options = measured.system["options"]
+    exhausted = isinstance(options, dict) and options.get("exhausted") is True
+    if measured.system["kind"] != "run" or exhausted:
+        return None
+    return complete_depth(dataset.document_count, self_hits_removed=dataset.self_hits == "remove")
+
+
+def _protocol(track: str, dataset: Dataset, findings: Findings) -> Protocol:
+    if track == "retrieval":
+        return retrieval_protocol(dataset)
+    vocabulary = findings.details.get("vocabulary")
+    return sparsity_protocol(dataset, vocabulary if isinstance(vocabulary, int) else None)
+
+
+def _dataset_facts(dataset: Dataset) -> dict[str, object]:
+    return {
+        "name": dataset.name,
+        "split": dataset.split,
+        "documents": dataset.document_count,
+        "queries": len(dataset.queries),
+        "judged_queries": None if dataset.qrels is None else len(dataset.qrels),
+        "self_hits": dataset.self_hits,
+        "checksums": vars(dataset.checksums).copy(),
+        "warnings": list(dataset.warnings),
+    }
+
+
+def _files(system: System) -> dict[str, object]:
+    files = getattr(system, "files", None)
+    return {"files": dict(files)} if files else {}
+
+
+def _provenance(
+    started: str, command: str, progress: Progress, runtime: Mapping[str, str | int | None]
+) -> dict[str, object]:
+    return {
+        "sparseboard": provenance.sparseboard_version(),
+        "command": command,
+        "started": started,
+        "finished": provenance.now(),
+        "durations_s": dict(progress.durations_s),
+        "runtime": dict(runtime),
+        "host": provenance.host(),
+        "libraries": provenance.libraries(),
+    }
+
+
+def _scored(before: Mapping[str, object], progress: Progress) -> dict[str, object]:
+    durations = cast("Mapping[str, float]", before["durations_s"])
+    return {
+        **before,
+        "finished": provenance.now(),
+        "durations_s": {**durations, **progress.durations_s},
+    }

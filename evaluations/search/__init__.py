@@ -1,0 +1,1 @@
+"""Exact search: every score is computed, and one order decides everywhere."""

@@ -1,0 +1,1 @@
+"""How sparse a system is. Pure functions, one family a file."""

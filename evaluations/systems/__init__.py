@@ -1,0 +1,23 @@
+"""What can be submitted: one file a kind. An adapter imports heavy libraries only when it loads."""
+
+from collections.abc import Mapping
+
+from evaluations.errors import EvaluationError
+from evaluations.systems import bm25, run_file
+from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, System, SystemSpec
+
+__all__ = ["KINDS", "Kind", "Option", "RankedList", "Run", "Runtime", "System", "SystemSpec", "kind_of"]
+
+KINDS: Mapping[str, Kind] = {
+    "bm25": bm25.KIND,
+    "run": run_file.KIND,
+}
+
+
+def kind_of(name: str) -> Kind:
+    """Raises EvaluationError `SYSTEM-KIND` with the kinds that there are."""
+    if name not in KINDS:
+        raise EvaluationError(
+            "SYSTEM-KIND", f"no kind of system {name[:60]!r}; there are: {', '.join(KINDS)}"
+        )
+    return KINDS[name]

@@ -1,0 +1,223 @@
+"""The words that every kind of system shares: what was submitted, what may be set, what an adapter must do.
+
+Adding a kind is one file that ends in a `Kind`, and one line in `KINDS`.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluations.datasets import Documents
+from evaluations.errors import EvaluationError
+from evaluations.progress import Progress
+from evaluations.tracks import Findings
+
+Value = str | int | float | bool | None
+OptionType = Literal["int", "float", "str", "bool"]
+Takes = Literal["nothing", "model", "file"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting of a kind, described so that a form can show and check it. Default None: may stay unset."""
+
+    name: str
+    type: OptionType
+    default: Value
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def checked(self, value: object) -> Value:
+        """The value in its own type. Raises EvaluationError `OPTION-TYPE` or `OPTION-RANGE`."""
+        if value is None and self.default is None:
+            return None
+        typed = self._typed(value)
+        if self.choices and typed not in self.choices:
+            raise self._out_of_range(value, f"one of {', '.join(self.choices)}")
+        if isinstance(typed, int | float) and not isinstance(typed, bool):
+            self._check_range(typed)
+        return typed
+
+    def parsed(self, text: str) -> Value:
+        """The value that a command line or a form field wrote as text; `none` unsets what may be unset."""
+        if self.default is None and text.lower() in ("", "none"):
+            return None
+        try:
+            value = _PARSERS[self.type](text)
+        except (ValueError, KeyError) as error:
+            raise self._wrong_type(text) from error
+        return self.checked(value)
+
+    def _typed(self, value: object) -> Value:
+        if self.type == "float" and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if type(value) is not _TYPES[self.type]:  # exactly: to Python, True is an int
+            raise self._wrong_type(value)
+        return value  # type: ignore[return-value]
+
+    def _check_range(self, value: float) -> None:
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        if not (math.isfinite(value) and low <= value <= high):
+            raise self._out_of_range(value, f"from {low:g} to {high:g}")
+
+    def _wrong_type(self, value: object) -> EvaluationError:
+        return EvaluationError(
+            "OPTION-TYPE", f"option {self.name}: {str(value)[:60]!r} is not {_NOUNS[self.type]}"
+        )
+
+    def _out_of_range(self, value: object, allowed: str) -> EvaluationError:
+        return EvaluationError("OPTION-RANGE", f"option {self.name}: {str(value)[:60]!r} must be {allowed}")
+
+
+_TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
+_NOUNS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
+_PARSERS: Mapping[str, Callable[[str], Value]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": lambda text: {"true": True, "false": False}[text.lower()],
+}
+
+
+@dataclass(frozen=True)
+class SystemSpec:
+    """What was submitted, with every option filled in, so that equal specs are equal systems.
+
+    `revision` is exact once pinned: a commit of the hub, or `sha256:` and 16 digits of the files' checksum.
+    """
+
+    kind: str
+    location: str | None = None
+    revision: str | None = None
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", MappingProxyType(dict(sorted(self.options.items()))))
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "kind": self.kind,
+            "location": self.location,
+            "revision": self.revision,
+            "options": dict(self.options),
+        }
+
+    def to_json(self) -> str:
+        """Canonical, fit to be hashed."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def __str__(self) -> str:
+        """As `--system` takes it; options go by `--option`."""
+        place = f":{self.location}" if self.location else ""
+        return f"{self.kind}{place}{f'@{self.revision}' if self.revision else ''}"
+
+
+@dataclass(frozen=True)
+class RankedList:
+    """One query's documents in the one order (see search/order.py). `scores` float32, shape (documents,)."""
+
+    document_ids: Sequence[str]
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.document_ids)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Ranked lists by query id. A query without results may be absent or empty."""
+
+    lists: Mapping[str, RankedList]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def depth_max(self) -> int:
+        return max((len(ranked) for ranked in self.lists.values()), default=0)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where a system runs: `device` cpu or cuda; `threads` None leaves the libraries' own choice."""
+
+    device: str = "cpu"
+    threads: int | None = None
+
+
+class System(Protocol):
+    """An adapter: `index` once, then `retrieve`, then `sparsity`."""
+
+    def index(self, documents: Documents | None, progress: Progress) -> None:
+        """Takes the corpus. Only a kind with `needs_corpus` false is ever given None."""
+
+    def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
+        """The first `depth` documents of each query, in the one order."""
+
+    def sparsity(self) -> Findings:
+        """The sparsity track's metrics over the corpus indexed and the queries retrieved."""
+
+    def provenance(self) -> Mapping[str, str | int | None]:
+        """How it ran: device, precision, threads, kernels."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the board knows of a kind of system without loading one.
+
+    `load` imports heavy libraries when called. `pin` gives the spec its exact revision; it is cheap and
+    downloads nothing. `inspect` says what can be said of a system without loading it.
+    """
+
+    name: str
+    title: str
+    family: str
+    help: str
+    takes: Takes
+    needs_corpus: bool
+    tracks: tuple[str, ...]
+    options: tuple[Option, ...]
+    load: Callable[[SystemSpec, Runtime], System]
+    pin: Callable[[SystemSpec], SystemSpec] = lambda spec: spec
+    inspect: Callable[[SystemSpec], Mapping[str, object]] = lambda _: {}
+
+    def spec(
+        self,
+        location: str | None = None,
+        revision: str | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> SystemSpec:
+        """A checked spec with every option filled in.
+
+        Raises EvaluationError `SYSTEM-LOCATION`, `OPTION-UNKNOWN`, `OPTION-TYPE` or `OPTION-RANGE`.
+        """
+        if bool(location) != (self.takes != "nothing"):
+            needed = {"nothing": "takes no location", "model": "needs a model", "file": "needs a file"}[
+                self.takes
+            ]
+            raise EvaluationError("SYSTEM-LOCATION", f"{self.name} {needed}; write {self.usage}")
+        given = dict(options or {})
+        known = {option.name: option for option in self.options}
+        for name in given:
+            if name not in known:
+                allowed = ", ".join(known) or "none"
+                raise EvaluationError(
+                    "OPTION-UNKNOWN", f"{self.name} has no option {name[:60]!r}; it has: {allowed}"
+                )
+        filled = {name: option.checked(given.get(name, option.default)) for name, option in known.items()}
+        return SystemSpec(self.name, location or None, revision or None, filled)
+
+    @property
+    def usage(self) -> str:
+        place = {"nothing": "", "model": ":ORG/NAME[@REVISION]", "file": ":FILE"}[self.takes]
+        return f"{self.name}{place}"
+
+    def option(self, name: str) -> Option | None:
+        return next((option for option in self.options if option.name == name), None)

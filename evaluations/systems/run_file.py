@@ -1,0 +1,86 @@
+"""A submitted run: results that were computed elsewhere. The reader of its file is in trec.py."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from evaluations.datasets import Documents
+from evaluations.errors import EvaluationError
+from evaluations.progress import Progress
+from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.trec import read_run
+from evaluations.tracks import Findings, not_applicable
+
+CHUNK_BYTES = 1 << 20
+
+
+class RunFile:
+    """Ranks by the file's scores. The file is read when queries are known, so that only theirs are kept."""
+
+    def __init__(self, spec: SystemSpec) -> None:
+        self._path = Path(spec.location or "")
+
+    def index(self, documents: Documents | None, progress: Progress) -> None:
+        self._known = None if documents is None else frozenset(documents.ids)
+
+    def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
+        with progress.stage("searching"):
+            run = read_run(self._path, queries, self._known)
+        return replace(run, lists={query_id: _cut(ranked, depth) for query_id, ranked in run.lists.items()})
+
+    def sparsity(self) -> Findings:
+        return not_applicable(
+            "a run says nothing of the system behind it", "parameters", "active_parameters", "index_bytes"
+        )
+
+    def provenance(self) -> Mapping[str, str | int | None]:
+        return {"device": None, "precision": None, "threads": None}
+
+
+def _cut(ranked: RankedList, depth: int) -> RankedList:
+    return RankedList(ranked.document_ids[:depth], ranked.scores[:depth])
+
+
+def _load(spec: SystemSpec, _: Runtime) -> RunFile:
+    return RunFile(spec)
+
+
+def _pin(spec: SystemSpec) -> SystemSpec:
+    """The revision is the checksum of the file's bytes.
+
+    Raises EvaluationError `RUN-MISSING` or `REVISION-MISMATCH`.
+    """
+    path = Path(spec.location or "")
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise EvaluationError(
+            "RUN-MISSING", f"{path}: {error.strerror}; give the path of a run file"
+        ) from error
+    revision = f"sha256:{digest.hexdigest()[:16]}"
+    if spec.revision not in (None, revision):
+        raise EvaluationError("REVISION-MISMATCH", f"{path.name} is {revision}, not {spec.revision}")
+    return replace(spec, revision=revision)
+
+
+KIND = Kind(
+    name="run",
+    title="Run file",
+    family="run",
+    help="Results that were computed elsewhere: a TREC run, plain or gzip.",
+    takes="file",
+    needs_corpus=False,
+    tracks=("retrieval", "sparsity"),
+    options=(
+        Option(
+            "exhausted", "bool", False,
+            "The run holds all that the system found: measures deeper than its lists are meant as they are.",
+        ),
+    ),
+    load=_load,
+    pin=_pin,
+)  # fmt: skip

@@ -1,0 +1,223 @@
+"""A strict, bounded reader of TREC runs. Nothing that a submitter sends is trusted.
+
+The same function serves the command line and, before anything is queued, the web form.
+"""
+
+import gzip
+import re
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+
+from evaluations.errors import EvaluationError
+from evaluations.search.order import id_ranks, top_k
+from evaluations.systems.base import RankedList, Run
+
+COLUMNS = "query-id Q0 document-id rank score tag"
+MAX_LINE_BYTES = 4096
+MAX_UNKNOWN = 100_000
+_GZIP_MAGIC = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class RunLimits:
+    """What a run may at most hold. `bytes` counts after decompression."""
+
+    bytes: int = 2 * 1024**3
+    lines: int = 12_000_000  # BEIR's longest, Quora: 10,000 queries of 1,000 documents
+
+
+def read_run(
+    source: Path | IO[bytes],
+    query_ids: Collection[str],
+    document_ids: Collection[str] | None = None,
+    limits: RunLimits | None = None,
+    *,
+    may_be_empty: bool = False,
+) -> Run:
+    """The ranked lists of those queries that are in `query_ids`, in the one order, scores rounded to float32.
+
+    Lines of other queries, and lines that name documents that are not in `document_ids` (where known), are
+    counted in the warnings; the former are ignored. `source` is a path, or a binary stream that can seek.
+    `may_be_empty` is for runs of our own systems, which may find nothing. Raises EvaluationError `RUN-...`:
+    what is wrong, in which line, how to mend it.
+    """
+    reader = _Reader(frozenset(query_ids), limits or RunLimits())
+    with _opened(source) as stream:
+        try:
+            for number, line in _lines(stream, reader.limits):
+                reader.take(number, line)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise EvaluationError(
+                "RUN-GZIP", f"the gzip file is damaged or cut off ({error}); pack it again"
+            ) from error
+        except OSError as error:
+            raise EvaluationError("RUN-MISSING", f"the run cannot be read: {error}") from error
+    return reader.finished(document_ids, may_be_empty=may_be_empty)
+
+
+class _Reader:
+    """Collects lines; `scores[query][document]`."""
+
+    def __init__(self, query_ids: frozenset[str], limits: RunLimits) -> None:
+        self.limits = limits
+        self._query_ids = query_ids
+        self._scores: dict[str, dict[str, float]] = {}
+        self._documents: dict[str, str] = {}  # one string for each id, however many lists it is in
+        self._unknown: dict[str, None] = {}  # in the order of the file
+        self._last: dict[str, tuple[int, float]] = {}
+        self._contradicted: set[str] = set()
+
+    def take(self, number: int, line: bytes) -> None:
+        query_id, document_id, rank, score = _columns(number, line)
+        if query_id not in self._query_ids:
+            if len(self._unknown) < MAX_UNKNOWN:
+                self._unknown[query_id] = None
+            return
+        ranked = self._scores.setdefault(query_id, {})
+        document_id = self._documents.setdefault(document_id, document_id)
+        if document_id in ranked:
+            problem = f"document {document_id} is there twice for query {query_id}; keep one line of it"
+            raise _error("RUN-DUPLICATE", number, problem)
+        ranked[document_id] = score
+        self._compare_with_rank(query_id, rank, score)
+
+    def _compare_with_rank(self, query_id: str, rank: bytes, score: float) -> None:
+        """A run whose ranks and scores disagree often holds distances where similarities are meant."""
+        if not rank.isdigit():
+            return
+        here = (int(rank), score)
+        before = self._last.get(query_id, here)
+        if (here[0] > before[0]) == (here[1] > before[1]) and here[1] != before[1]:
+            self._contradicted.add(query_id)
+        self._last[query_id] = here
+
+    def finished(self, document_ids: Collection[str] | None, *, may_be_empty: bool) -> Run:
+        if not self._scores and not self._unknown and not may_be_empty:
+            raise EvaluationError("RUN-EMPTY", f"the run has no lines; each has six columns: {COLUMNS}")
+        if not self._scores and self._unknown:
+            raise EvaluationError(
+                "RUN-QUERIES",
+                "none of the run's query ids is a judged query of the dataset (the run has"
+                f" {next(iter(self._unknown))}, the dataset {next(iter(self._query_ids), 'none')});"
+                " check that it is of this dataset and split",
+            )
+        return Run(
+            {query: _ranked(scores) for query, scores in self._scores.items()}, self._warnings(document_ids)
+        )
+
+    def _warnings(self, document_ids: Collection[str] | None) -> tuple[str, ...]:
+        warnings = []
+        if self._unknown:
+            count = f"{'at least ' if len(self._unknown) >= MAX_UNKNOWN else ''}{len(self._unknown)}"
+            first = next(iter(self._unknown))
+            warnings.append(
+                f"{count} query ids of the run are not judged queries and are ignored, such as {first}"
+            )
+        if self._contradicted:
+            warnings.append(
+                f"in {len(self._contradicted)} queries, such as {min(self._contradicted)}, ranks of the run"
+                " contradict its scores; the scores decide, highest first"
+            )
+        if document_ids is not None:
+            absent = [document for document in self._documents if document not in document_ids]
+            if absent:
+                warnings.append(
+                    f"{len(absent)} documents of the run are not in the corpus, such as {absent[0]}"
+                )
+        return tuple(warnings)
+
+
+def _ranked(scores: dict[str, float]) -> RankedList:
+    document_ids = list(scores)
+    rounded = np.array(list(scores.values()), dtype=np.float64).astype(np.float32)
+    order = top_k(rounded, id_ranks(document_ids), len(document_ids))
+    return RankedList([document_ids[i] for i in order], rounded[order])
+
+
+def _columns(number: int, line: bytes) -> tuple[str, str, bytes, float]:
+    """Query id, document id, rank, score. Only ASCII white space separates: ids may hold all others."""
+    if b"\x00" in line:
+        raise _error("RUN-NUL", number, "has a NUL byte; the file is binary or UTF-16, save it as UTF-8 text")
+    columns = line.split()
+    if len(columns) != 6:
+        problem = f"has {len(columns)} columns; six are needed: {COLUMNS}"
+        raise _error("RUN-COLUMNS", number, problem)
+    query_id, document_id = _decoded(columns[0], number), _decoded(columns[2], number)
+    return query_id, document_id, columns[3], _score(columns[4], number)
+
+
+def _decoded(column: bytes, number: int) -> str:
+    try:
+        return column.decode()
+    except UnicodeDecodeError as error:
+        raise _error("RUN-ENCODING", number, "is not UTF-8; save the file as UTF-8") from error
+
+
+def _score(column: bytes, number: int) -> float:
+    shown = column[:40].decode(errors="replace")
+    if not _NUMBER.fullmatch(column):
+        raise _error("RUN-SCORE", number, f"score {shown!r} is not a finite number such as 12.5 or -3e-4")
+    score = float(column)
+    if not abs(score) <= float(np.finfo(np.float32).max):
+        raise _error("RUN-SCORE", number, f"score {shown!r} is beyond float32; scale the scores down")
+    return score
+
+
+def _lines(stream: IO[bytes], limits: RunLimits) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, line) of each line that is not blank; what is longer than the limit is never read."""
+    size = 0
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 2):  # a line's limit, CR and LF
+        number += 1
+        size += len(line)
+        if len(line.rstrip(b"\r\n")) > MAX_LINE_BYTES:
+            raise _error(
+                "RUN-LINE", number, f"is longer than {MAX_LINE_BYTES} bytes; a run has one document a line"
+            )
+        if number > limits.lines:
+            raise EvaluationError(
+                "RUN-SIZE", f"the run has more than {limits.lines:,} lines; cut it at depth 1000"
+            )
+        if size > limits.bytes:
+            raise EvaluationError(
+                "RUN-SIZE", f"the run has more than {limits.bytes:,} bytes; cut it at depth 1000"
+            )
+        if number == 1:
+            line = line.removeprefix(_BOM)
+        if line.strip():
+            yield number, line
+
+
+@contextmanager
+def _opened(source: Path | IO[bytes]) -> Iterator[IO[bytes]]:
+    """The run's bytes, unpacked where they begin as gzip does; a stream that was passed in stays open."""
+    if not isinstance(source, Path):
+        yield _unpacked(source)
+        return
+    try:
+        stream = source.open("rb")
+    except OSError as error:
+        raise EvaluationError(
+            "RUN-MISSING", f"{source}: {error.strerror}; give the path of a run file"
+        ) from error
+    with stream:
+        yield _unpacked(stream)
+
+
+def _unpacked(stream: IO[bytes]) -> IO[bytes]:
+    start = stream.tell()
+    is_gzip = stream.read(2) == _GZIP_MAGIC
+    stream.seek(start)
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if is_gzip else stream
+
+
+def _error(code: str, number: int, problem: str) -> EvaluationError:
+    return EvaluationError(code, f"line {number} of the run {problem}")
