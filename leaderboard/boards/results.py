@@ -1,20 +1,21 @@
 """Committing a worker's results: fence, measurements, artefacts and the board's row, all or nothing."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
 
+from evaluations.report import Report
+from evaluations.tracks import Findings
 from leaderboard.submissions import lifecycle
-from leaderboard.submissions.models import Artefact, Evaluation, Submission, Track
+from leaderboard.submissions.models import Artefact, Submission, Track
 
 from . import entries
 from .models import Measurement
 
 REASON_LENGTH = 300
-Report = Mapping[str, Any]
 
 
 class BadReportError(Exception):
@@ -24,7 +25,7 @@ class BadReportError(Exception):
 def commit(
     claim: lifecycle.Claim, report: Report, artefacts: Sequence[lifecycle.StoredArtefact] = ()
 ) -> None:
-    """End the claimed evaluations with the report (`report.json`, read), in one transaction.
+    """End the claimed evaluations with the report that was read, in one transaction.
 
     Raises LeaseLost where the claim is no longer held, BadReportError where a track, its hash or a number is
     missing or not finite; nothing is written then. The artefacts' files lie in the default storage already.
@@ -45,33 +46,31 @@ def commit(
 
 def _outcome(report: Report, track: Track) -> lifecycle.Outcome:
     """Each evaluation keeps the report with its own track only."""
-    own = {**report, "tracks": {track.value: _track(report, track)}}
-    return lifecycle.Outcome(protocol=_protocol_hash(report, track), report=own)
+    own = replace(report, tracks={track.value: _findings(report, track)})
+    return lifecycle.Outcome(protocol=_protocol_hash(report, track), report=own.to_dict())
 
 
-def _track(report: Report, track: Track) -> Report:
-    found = report.get("tracks", {}).get(track.value)
-    if not isinstance(found, Mapping) or not isinstance(found.get("metrics"), Mapping):
-        raise BadReportError(f"the report has no metrics of the {track.value} track")
-    return found
+def _findings(report: Report, track: Track) -> Findings:
+    if track.value not in report.tracks:
+        raise BadReportError(f"the report has no {track.value} track")
+    return report.tracks[track.value]
 
 
 def _protocol_hash(report: Report, track: Track) -> str:
-    found = report.get("protocol", {}).get(track.value, {}).get("hash")
+    found = report.protocol.get(track.value, {}).get("hash")
     if not isinstance(found, str) or not found:
         raise BadReportError(f"the report has no protocol hash of the {track.value} track")
     return found
 
 
 def _measurements(report: Report, track: Track, evaluation: UUID) -> Iterator[Measurement]:
-    found = _track(report, track)
-    reasons, protocol = found.get("reasons", {}), _protocol_hash(report, track)
-    for metric, value in found["metrics"].items():
+    found, protocol = _findings(report, track), _protocol_hash(report, track)
+    for metric, value in found.metrics.items():
         yield Measurement(
-            evaluation=Evaluation(pk=evaluation),
+            evaluation_id=evaluation,
             metric=metric,
             value=_number(metric, value),
-            reason=str(reasons.get(metric, ""))[:REASON_LENGTH] if value is None else "",
+            reason=found.reasons.get(metric, "")[:REASON_LENGTH] if value is None else "",
             protocol=protocol,
         )
 
@@ -90,7 +89,7 @@ def _artefact(file: lifecycle.StoredArtefact, claim: lifecycle.Claim) -> Artefac
     """Of a claim's evaluations, retrieval owns the files: report, run and per-query values are its own."""
     owner = claim.tracks.get(Track.RETRIEVAL) or next(iter(claim.tracks.values()))
     return Artefact(
-        evaluation=Evaluation(pk=owner),
+        evaluation_id=owner,
         name=file.name,
         file=file.path,
         sha256=file.sha256,
