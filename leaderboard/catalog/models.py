@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -14,9 +15,15 @@ class Dataset(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.SlugField(max_length=80)
     split = models.CharField(max_length=20, default="test")
-    source = models.CharField(max_length=500, help_text="A registered name, or a folder on the workers' machines.")
-    self_hits = models.CharField(max_length=6, choices=[("keep", "keep"), ("remove", "remove")], default="keep")
-    corpus_checksum = models.CharField(max_length=64, blank=True, help_text="Empty: the dataset has no corpus.")
+    source = models.CharField(
+        max_length=500, help_text="A registered name, or a folder on the workers' machines."
+    )
+    self_hits = models.CharField(
+        max_length=6, choices=[("keep", "keep"), ("remove", "remove")], default="keep"
+    )
+    corpus_checksum = models.CharField(
+        max_length=64, blank=True, help_text="Empty: the dataset has no corpus."
+    )
     queries_checksum = models.CharField(max_length=64)
     qrels_checksum = models.CharField(max_length=64)
     documents = models.PositiveIntegerField(null=True)
@@ -56,7 +63,9 @@ class Benchmark(models.Model):
     name = models.SlugField(max_length=80, unique=True)
     title = models.CharField(max_length=120)
     description = models.TextField(blank=True)
-    position = models.PositiveSmallIntegerField(default=100, help_text="Boards are listed by it, lowest first.")
+    position = models.PositiveSmallIntegerField(
+        default=100, help_text="Boards are listed by it, lowest first."
+    )
     datasets: "models.ManyToManyField[Dataset, BenchmarkDataset]" = models.ManyToManyField(
         Dataset, through="BenchmarkDataset", related_name="benchmarks"
     )
@@ -74,8 +83,13 @@ class Benchmark(models.Model):
     @property
     def protocol(self) -> str:
         """Hash of the members' protocol hashes: two boards with the same one hold comparable averages."""
-        lines = (f"{member.group}:{member.dataset.protocol}" for member in self.members())
-        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
+        return board_protocol(self.members())
+
+
+def board_protocol(members: "Iterable[BenchmarkDataset]") -> str:
+    """Of members that are loaded already; see `Benchmark.protocol`."""
+    lines = (f"{member.group}:{member.dataset.protocol}" for member in members)
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
 
 
 class BenchmarkDataset(models.Model):
@@ -106,7 +120,9 @@ class System(models.Model):
     url = models.URLField(blank=True)
     description = models.TextField(max_length=2000, blank=True)
     training_data = models.TextField(
-        max_length=2000, blank=True, help_text="Declared by the submitter; needed to tell zero-shot from in-domain."
+        max_length=2000,
+        blank=True,
+        help_text="Declared by the submitter; needed to tell zero-shot from in-domain.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -125,9 +141,13 @@ class Revision(models.Model):
     system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="revisions")
     kind = models.CharField(max_length=20)
     location = models.CharField(max_length=300, blank=True, help_text="A hub id; empty for uploaded files.")
-    version = models.CharField(max_length=80, blank=True, help_text="The hub's commit, or a hash of the files.")
+    version = models.CharField(
+        max_length=80, blank=True, help_text="The hub's commit, or a hash of the files."
+    )
     options = models.JSONField(default=dict, blank=True)
-    files: "models.JSONField[Any, Any]" = models.JSONField(default=dict, blank=True, help_text="File name to sha256.")
+    files: "models.JSONField[Any, Any]" = models.JSONField(
+        default=dict, blank=True, help_text="File name to sha256."
+    )
     content_hash = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -141,7 +161,8 @@ class Revision(models.Model):
     @property
     def short(self) -> str:
         """Eight characters that tell this revision from its siblings on a page."""
-        return (self.version.removeprefix("sha256:") or self.content_hash)[:8]
+        version: str = self.version
+        return (version.removeprefix("sha256:") or self.content_hash)[:8]
 
 
 class RevisionFile(models.Model):
@@ -157,4 +178,4 @@ class RevisionFile(models.Model):
         constraints = [models.UniqueConstraint("revision", "dataset", name="one_upload_per_dataset")]
 
     def __str__(self) -> str:
-        return self.file.name
+        return str(self.file.name)

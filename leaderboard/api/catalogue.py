@@ -1,0 +1,58 @@
+"""What there is to submit to, and what may be submitted: datasets and kinds."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView, ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from evaluations.systems import KINDS, Kind, Option
+from leaderboard.catalog.models import Dataset
+
+from .serializers import DatasetSerializer
+
+
+class OptionSerializer(serializers.Serializer[Option]):
+    """A setting of a kind. A `default` of null may stay unset; bounds are inclusive."""
+
+    name = serializers.CharField()
+    type = serializers.ChoiceField(choices=["int", "float", "str", "bool"])
+    default = serializers.JSONField(allow_null=True)
+    help = serializers.CharField()
+    choices = serializers.ListField(child=serializers.CharField())
+    minimum = serializers.FloatField(allow_null=True)
+    maximum = serializers.FloatField(allow_null=True)
+
+
+class KindSerializer(serializers.Serializer[Kind]):
+    """`takes`: `nothing`, a `model` of the hub as `location`, or a run `file` for each dataset."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+    family = serializers.CharField()
+    help = serializers.CharField()
+    takes = serializers.ChoiceField(choices=["nothing", "model", "file"])
+    needs_corpus = serializers.BooleanField()
+    tracks = serializers.ListField(child=serializers.CharField())
+    options = OptionSerializer(many=True)
+
+
+class Datasets(ListAPIView[Dataset]):
+    """Every dataset of the catalogue, with the checksums and protocol that make numbers comparable."""
+
+    queryset = Dataset.objects.prefetch_related("benchmarks").order_by("name", "-created_at", "id")
+    serializer_class = DatasetSerializer
+
+
+class Kinds(GenericAPIView[Any]):
+    """Every kind of system with its options: what a client needs to build its own form."""
+
+    serializer_class = KindSerializer
+    filter_backends = ()
+
+    @extend_schema(operation_id="kinds_list", responses=KindSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        page = self.paginate_queryset(list(KINDS.values()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)

@@ -1,0 +1,185 @@
+"""What REST answers with, field by field. Values are unrounded; rounding is for pages."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from leaderboard.boards.queries import Summary
+from leaderboard.boards.rows import Row
+from leaderboard.catalog.models import BenchmarkDataset, Dataset, Revision, System, board_protocol
+from leaderboard.submissions.models import Artefact, State, Submission, Track
+from leaderboard.submissions.queries import EvaluationStatus, SubmissionStatus
+
+
+class ErrorsSerializer(serializers.Serializer[Any]):
+    """Messages by field; `__all__` is the request as a whole."""
+
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField())
+    )
+
+
+class ChecksumsSerializer(serializers.Serializer[Any]):
+    """SHA-256 of the content; that of the corpus is empty where there is none."""
+
+    corpus = serializers.CharField(source="corpus_checksum")
+    queries = serializers.CharField(source="queries_checksum")
+    qrels = serializers.CharField(source="qrels_checksum")
+
+
+class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    has_corpus = serializers.BooleanField()
+    checksums = ChecksumsSerializer(source="*")
+    warnings = serializers.ListField(child=serializers.CharField())
+    benchmarks: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
+
+    class Meta:
+        model = Dataset
+        fields = (
+            *(
+                "id",
+                "name",
+                "split",
+                "documents",
+                "queries",
+                "judgements",
+                "has_corpus",
+                "self_hits",
+                "licence",
+            ),
+            *("protocol", "checksums", "warnings", "benchmarks", "created_at"),
+        )
+
+
+class BoardSerializer(serializers.Serializer[Summary]):
+    """One board. `datasets`: its columns in order. `systems`: how many have an average on it."""
+
+    name = serializers.CharField(source="benchmark.name")
+    title = serializers.CharField(source="benchmark.title")
+    description = serializers.CharField(source="benchmark.description")
+    protocol = serializers.SerializerMethodField()
+    datasets = serializers.SerializerMethodField()
+    systems = serializers.IntegerField()
+
+    def get_protocol(self, summary: Summary) -> str:
+        return board_protocol(self._members(summary))
+
+    def get_datasets(self, summary: Summary) -> list[str]:
+        columns = (member.group or member.dataset.name for member in self._members(summary))
+        return list(dict.fromkeys(columns))
+
+    def _members(self, summary: Summary) -> Sequence[BenchmarkDataset]:
+        return list(summary.benchmark.benchmarkdataset_set.all())
+
+
+class RowSerializer(serializers.Serializer[Row]):
+    """A row of a leaderboard. `submission` is its id, to ask for more; `rank` is that on the whole board."""
+
+    rank = serializers.IntegerField(allow_null=True)
+    system = serializers.CharField()
+    revision = serializers.CharField()
+    submission = serializers.UUIDField(source="submission_id")
+    average = serializers.FloatField(allow_null=True)
+    datasets = serializers.DictField(source="cells", child=serializers.FloatField(allow_null=True))
+    metrics = serializers.DictField(child=serializers.FloatField())
+
+
+class SystemSerializer(serializers.ModelSerializer[System]):
+    class Meta:
+        model = System
+        fields = ("id", "name", "family", "organisation", "licence", "url", "description", "training_data")
+
+
+class RevisionSerializer(serializers.ModelSerializer[Revision]):
+    """What was run: `version` is the hub's commit, or a hash of the files."""
+
+    options = serializers.DictField()
+
+    class Meta:
+        model = Revision
+        fields = ("id", "kind", "location", "version", "options")
+
+
+class ArtefactSerializer(serializers.ModelSerializer[Artefact]):
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Artefact
+        fields = ("name", "url", "sha256", "size_bytes")
+
+    def get_url(self, artefact: Artefact) -> str:
+        return reverse("artefact", args=[artefact.evaluation_id, artefact.name])
+
+
+class EvaluationErrorSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class EvaluationSerializer(serializers.Serializer[EvaluationStatus]):
+    """`queue_position`: how many wait before it; null unless it is queued. `log`: for its owner only."""
+
+    id = serializers.UUIDField()
+    dataset = serializers.CharField()
+    track = serializers.ChoiceField(choices=Track.choices)
+    state = serializers.ChoiceField(choices=State.choices)
+    stage = serializers.CharField()
+    progress = serializers.FloatField(allow_null=True)
+    queue_position = serializers.IntegerField(allow_null=True)
+    elapsed_seconds = serializers.FloatField(allow_null=True)
+    expected_seconds = serializers.FloatField(allow_null=True)
+    attempts = serializers.IntegerField()
+    error = serializers.SerializerMethodField()
+    log = serializers.CharField(source="log_tail")
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    artefacts = serializers.SerializerMethodField()
+
+    @extend_schema_field(EvaluationErrorSerializer(allow_null=True))
+    def get_error(self, evaluation: EvaluationStatus) -> dict[str, str] | None:
+        if not evaluation.error_code:
+            return None
+        return {"code": evaluation.error_code, "message": evaluation.error_message}
+
+    @extend_schema_field(ArtefactSerializer(many=True))
+    def get_artefacts(self, evaluation: EvaluationStatus) -> list[dict[str, Any]]:
+        return list(ArtefactSerializer(self.context["artefacts"].get(evaluation.id, []), many=True).data)
+
+
+class SubmissionListSerializer(serializers.ModelSerializer[Submission]):
+    """A line of the list of one's own submissions."""
+
+    state = serializers.ChoiceField(choices=State.choices)
+    benchmark = serializers.CharField(source="benchmark.name")
+    system = serializers.CharField(source="revision.system.name")
+    revision = serializers.CharField(source="revision.short")
+
+    class Meta:
+        model = Submission
+        fields = ("id", "state", "benchmark", "system", "revision", "device", "created_at")
+
+
+class SubmissionSerializer(serializers.Serializer[SubmissionStatus]):
+    """A submission as its page shows it."""
+
+    id = serializers.UUIDField(source="submission.id")
+    state = serializers.ChoiceField(choices=State.choices)
+    benchmark = serializers.CharField(source="submission.benchmark.name")
+    owner = serializers.CharField(source="submission.owner.username")
+    device = serializers.CharField(source="submission.device")
+    note = serializers.CharField(source="submission.note")
+    rerun_of = serializers.UUIDField(source="submission.rerun_of_id", allow_null=True)
+    created_at = serializers.DateTimeField(source="submission.created_at")
+    system = SystemSerializer(source="submission.revision.system")
+    revision = RevisionSerializer(source="submission.revision")
+    evaluations = EvaluationSerializer(many=True)
+
+
+class SubmittedSerializer(SubmissionSerializer):
+    """A submission as it was taken. `warnings`: what does not stand in the way but should be known."""
+
+    warnings = serializers.ListField(child=serializers.CharField())
