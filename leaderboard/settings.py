@@ -183,6 +183,8 @@ RECONCILE_SECONDS = env_number("RECONCILE_SECONDS", 10)
 MAX_ATTEMPTS = 3
 EVALUATION_HARD_LIMIT_SECONDS = env_number("EVALUATION_HARD_LIMIT_SECONDS", 24 * 3600)
 EVALUATION_MEMORY_BYTES = env_number("EVALUATION_MEMORY_MB", 16 * 1024) * 2**20
+# What a worker runs for a claim. Tests of faults put a stand-in here, which crashes or hangs when told to.
+EVALUATOR_MODULE = env_text("EVALUATOR_MODULE", "evaluations")
 # Folders laid out ORG/NAME: looked in before the hub.
 MODELS = env_text("MODELS", str(VAR / "models"))
 UPLOAD_LIMIT_BYTES = env_number("UPLOAD_LIMIT_MB", 200) * 2**20
@@ -261,10 +263,15 @@ REST_FRAMEWORK = {
         "knox.auth.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticatedOrReadOnly",
+        "leaderboard.api.permissions.TokenScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "leaderboard.api.pagination.Pages",
+    "EXCEPTION_HANDLER": "leaderboard.api.errors.handle",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
