@@ -187,6 +187,8 @@ EVALUATION_MEMORY_BYTES = env_number("EVALUATION_MEMORY_MB", 16 * 1024) * 2**20
 EVALUATOR_MODULE = env_text("EVALUATOR_MODULE", "evaluations")
 # Folders laid out ORG/NAME: looked in before the hub.
 MODELS = env_text("MODELS", str(VAR / "models"))
+# `evaluations` knows no settings: it reads the environment, also where this process asks it for a model's version.
+os.environ.setdefault("SPARSEBOARD_MODELS", MODELS)
 UPLOAD_LIMIT_BYTES = env_number("UPLOAD_LIMIT_MB", 200) * 2**20
 SUBMISSIONS_PER_DAY = env_number("SUBMISSIONS_PER_DAY", 50)
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from leaderboard.accounts.models import User
 from leaderboard.catalog.models import BenchmarkDataset
+from leaderboard.submissions.lifecycle import lease_expired
 from leaderboard.submissions.models import TERMINAL, Evaluation, State, Submission, Track, overall_state
 
 PRIMARY_METRIC = "nDCG@10"
@@ -123,7 +124,7 @@ def queue_of(track: str) -> Track:
 
 
 def submission_status(submission_id: UUID, viewer: Viewer) -> SubmissionStatus:
-    """Logs are left out for those who may not read them. Raises Submission.DoesNotExist. At most 3 queries."""
+    """Logs are left out for those who may not read them. Raises DoesNotExist. At most 3 queries."""
     related = Submission.objects.select_related("owner", "benchmark", "revision__system")
     submission = related.get(pk=submission_id)
     rows = list(_evaluations(submission))
@@ -133,20 +134,20 @@ def submission_status(submission_id: UUID, viewer: Viewer) -> SubmissionStatus:
 
 
 def submissions_of(owner: User) -> QuerySet[Submission]:
-    """A person's own submissions, newest first, with what `Submission.state` and a list need. Two queries."""
-    states = Prefetch("evaluations", queryset=Evaluation.objects.only("id", "state", "submission_id"))
-    return (
-        Submission.objects.filter(owner=owner)
-        .select_related("benchmark", "revision__system")
-        .prefetch_related(states)
-        .order_by("-created_at", "id")
-    )
+    """A person's own submissions, newest first, with what a list shows. Two queries."""
+    related = Submission.objects.filter(owner=owner).select_related("benchmark", "revision__system")
+    return with_states(related).order_by("-created_at", "id")
+
+
+def with_states(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
+    """For `Submission.state`: the evaluations' states, without their logs and reports."""
+    states = Evaluation.objects.only("id", "state", "submission_id").order_by()
+    return submissions.prefetch_related(Prefetch("evaluations", queryset=states))
 
 
 def claimable() -> Q:
     """What a worker would take: queued, or held by a lease that ran out, with attempts left."""
-    expired = Q(state=State.RUNNING, lease_until__lt=timezone.now())
-    return (Q(state=State.QUEUED) | expired) & Q(attempts__lt=settings.MAX_ATTEMPTS)
+    return (Q(state=State.QUEUED) | lease_expired()) & Q(attempts__lt=settings.MAX_ATTEMPTS)
 
 
 def _evaluations(submission: Submission) -> "QuerySet[Evaluation, Any]":

@@ -7,6 +7,16 @@ from contextlib import contextmanager
 import pytest
 
 from leaderboard import broker
+from tests.leaderboard.submissions.submitting import (  # noqa: F401 - fixtures
+    alice,
+    charlie,
+    folder_dataset,
+    known_model,
+    nothing_stored,
+    pets,
+    storage,
+    zoo,
+)
 
 
 class RecordingBroker:

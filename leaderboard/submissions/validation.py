@@ -1,0 +1,198 @@
+"""From what a person sent to what will be run, or a refusal. Nothing is stored, no transaction is open."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.files.base import File
+
+from evaluations.errors import EvaluationError
+from evaluations.systems import KINDS, Kind
+from evaluations.systems.base import Value
+from leaderboard.catalog.models import Benchmark, Dataset
+from leaderboard.submissions import hub, texts
+from leaderboard.submissions.refusals import Problems
+from leaderboard.submissions.runs import ARCHIVE, CheckedFile, check_runs, combined_version, file_field
+
+DEVICES = ("cpu", "gpu")
+
+
+@dataclass(frozen=True)
+class SubmissionRequest:
+    """As it came from form or REST, nothing checked yet. `files`: dataset name to an uploaded run."""
+
+    benchmark: str
+    kind: str
+    name: str
+    location: str = ""
+    revision: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+    files: Mapping[str, "File[Any]"] = field(default_factory=dict)
+    archive: "File[Any] | None" = None
+    device: str = "cpu"
+    organisation: str = ""
+    licence: str = ""
+    url: str = ""
+    description: str = ""
+    training_data: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be run: checked, pinned to an exact version, every option filled in, every file read."""
+
+    kind: Kind
+    location: str
+    version: str
+    options: Mapping[str, Value]
+    hashes: Mapping[str, str]
+    files: tuple[CheckedFile, ...] = ()
+
+    @property
+    def content_hash(self) -> str:
+        """Equal for what would be run equally, whatever it is called and whoever sent it."""
+        content = {"kind": self.kind.name, "location": self.location, "version": self.version}
+        return _hash({**content, "options": dict(self.options), "files": dict(self.hashes)})
+
+
+@dataclass(frozen=True)
+class ValidatedSubmission:
+    """Found right, and not stored yet. `texts`: name, organisation, licence and the other texts, stripped."""
+
+    benchmark: Benchmark
+    datasets: tuple[Dataset, ...]
+    plan: Plan
+    texts: Mapping[str, str]
+    device: str
+    request_hash: str
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What does not stand in the way but should be known: ignored lines, datasets left out."""
+        found = tuple(warning for file in self.plan.files for warning in file.warnings)
+        there = {dataset.name for dataset in self.datasets}
+        missing = [each.dataset.name for each in self.benchmark.members() if each.dataset.name not in there]
+        if missing:
+            found += (f"The average stays empty, since there is no run for {', '.join(missing)}.",)
+        return found
+
+
+def validate(request: SubmissionRequest) -> ValidatedSubmission:
+    """Raises Refused with everything that is wrong; asks the hub only where all else is right."""
+    problems = Problems()
+    written = texts.check(request, problems)
+    if request.device not in DEVICES:
+        problems.add("device", f"There is no device {request.device[:20]!r}; choose cpu or gpu.")
+    benchmark, kind = _benchmark(request, problems), _kind(request, problems)
+    if benchmark is None or kind is None:
+        raise problems.refusal()
+    members = {member.dataset.name: member.dataset for member in benchmark.members()}
+    options = _options(kind, request, problems)
+    files = _files(kind, members, request, problems)
+    _check_corpora(kind, members, problems)
+    _check_location(kind, request, problems)
+    if problems:
+        raise problems.refusal()
+    plan = _plan(kind, options, files, request)
+    datasets = tuple(file.dataset for file in files) if kind.takes == "file" else tuple(members.values())
+    sent = _request_hash(request, written, options, files)
+    return ValidatedSubmission(benchmark, datasets, plan, written, request.device, sent)
+
+
+def _benchmark(request: SubmissionRequest, problems: Problems) -> Benchmark | None:
+    found = Benchmark.objects.filter(name=texts.storable(request.benchmark)).first()
+    if found is None:
+        names = ", ".join(Benchmark.objects.values_list("name", flat=True)) or "none yet"
+        problems.add("benchmark", f"There is no benchmark {request.benchmark[:60]!r}; there are: {names}.")
+    return found
+
+
+def _kind(request: SubmissionRequest, problems: Problems) -> Kind | None:
+    found = KINDS.get(request.kind)
+    if found is None:
+        problems.add(
+            "kind", f"There is no kind of system {request.kind[:60]!r}; there are: {', '.join(KINDS)}."
+        )
+    return found
+
+
+def _options(kind: Kind, request: SubmissionRequest, problems: Problems) -> dict[str, Value]:
+    """Every option of the kind: as given, else its default. A form gives texts, REST gives JSON values."""
+    for name in request.options:
+        if kind.option(name) is None:
+            there = ", ".join(option.name for option in kind.options) or "none"
+            problems.add("options", f"{kind.title} has no option {name[:60]!r}; it has: {there}.")
+    filled: dict[str, Value] = {}
+    for option in kind.options:
+        given = request.options.get(option.name, option.default)
+        is_text = isinstance(given, str) and option.type != "str"
+        try:
+            filled[option.name] = option.parsed(str(given)) if is_text else option.checked(given)
+        except EvaluationError as error:
+            problems.add(option_field(option.name), error.message)
+    return filled
+
+
+def option_field(name: str) -> str:
+    """The form's field for an option of a kind."""
+    return f"option-{name}"
+
+
+def _files(
+    kind: Kind, members: Mapping[str, Dataset], request: SubmissionRequest, problems: Problems
+) -> tuple[CheckedFile, ...]:
+    if kind.takes == "file":
+        return check_runs(members, request.files, request.archive, problems)
+    refusal = f"{kind.title} takes no files; leave them out, or submit a run."
+    for dataset in request.files:
+        problems.add(file_field(dataset), refusal)
+    if request.archive:
+        problems.add(ARCHIVE, refusal)
+    return ()
+
+
+def _check_corpora(kind: Kind, members: Mapping[str, Dataset], problems: Problems) -> None:
+    without = [name for name, dataset in members.items() if not dataset.has_corpus]
+    if kind.needs_corpus and without:
+        plural = "have" if len(without) > 1 else "has"
+        reason = f"{kind.title} needs the documents, and {', '.join(without)} {plural} no corpus here."
+        problems.add("benchmark", f"{reason} Submit run files to this benchmark, or choose another one.")
+    if not members:
+        problems.add("benchmark", "This benchmark has no dataset yet; choose another one.")
+
+
+def _check_location(kind: Kind, request: SubmissionRequest, problems: Problems) -> None:
+    if kind.takes == "model":
+        hub.check(request.location, request.revision, problems)
+    elif request.location or request.revision:
+        problems.add("location", f"{kind.title} takes no model; leave model and revision empty.")
+
+
+def _plan(
+    kind: Kind, options: Mapping[str, Value], files: tuple[CheckedFile, ...], request: SubmissionRequest
+) -> Plan:
+    if kind.takes == "model":
+        location = request.location.strip()
+        return Plan(kind, location, hub.pin(location, request.revision.strip()), options, {})
+    hashes = {f"{file.dataset.name}{file.suffix}": file.sha256 for file in files}
+    return Plan(kind, "", combined_version(files) if files else "", options, hashes, files)
+
+
+def _request_hash(
+    request: SubmissionRequest,
+    written: Mapping[str, str],
+    options: Mapping[str, Value],
+    files: tuple[CheckedFile, ...],
+) -> str:
+    """Of what was asked, not of what it was pinned to: the hub may move before a request is repeated."""
+    asked = {name: getattr(request, name) for name in ("benchmark", "kind", "location", "revision", "device")}
+    hashes = {file.dataset.name: file.sha256 for file in files}
+    return _hash({**asked, "texts": dict(written), "options": dict(options), "files": hashes})
+
+
+def _hash(content: Mapping[str, object]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
