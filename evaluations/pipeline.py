@@ -63,7 +63,7 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     for warning in dataset.warnings:
         progress.note(f"warning: {warning}")
     with progress.stage("loading"):
-        spec = kind.pin(request.spec)
+        spec = kind.pin(request.spec, allow_path=True)
         system = kind.load(spec, request.runtime)
     run = _retrieved(system, dataset, progress)
     findings = {"sparsity": system.sparsity()} if "sparsity" in request.tracks else {}

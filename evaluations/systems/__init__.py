@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from evaluations.errors import EvaluationError
-from evaluations.systems import bm25, run_file
+from evaluations.systems import bm25, dense, run_file
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, System, SystemSpec
 
 __all__ = ["KINDS", "Kind", "Option", "RankedList", "Run", "Runtime", "System", "SystemSpec", "kind_of"]
 
 KINDS: Mapping[str, Kind] = {
     "bm25": bm25.KIND,
+    "dense": dense.KIND,
     "run": run_file.KIND,
 }
 

@@ -168,12 +168,23 @@ class System(Protocol):
         """How it ran: device, precision, threads, kernels."""
 
 
+class Pin(Protocol):
+    """Gives a spec its exact revision, downloading nothing. `allow_path`: a model may be a folder's path."""
+
+    def __call__(self, spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec: ...
+
+
+def _unpinned(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:  # noqa: ARG001 - as `Pin` says
+    """For kinds without a revision."""
+    return spec
+
+
 @dataclass(frozen=True)
 class Kind:
     """What the board knows of a kind of system without loading one.
 
-    `load` imports heavy libraries when called. `pin` gives the spec its exact revision; it is cheap and
-    downloads nothing. `inspect` says what can be said of a system without loading it.
+    `load` imports heavy libraries when called. `pin` is for the web form too, which does not allow paths.
+    `inspect` says what can be said of a system without loading it.
     """
 
     name: str
@@ -185,7 +196,7 @@ class Kind:
     tracks: tuple[str, ...]
     options: tuple[Option, ...]
     load: Callable[[SystemSpec, Runtime], System]
-    pin: Callable[[SystemSpec], SystemSpec] = lambda spec: spec
+    pin: Pin = _unpinned
     inspect: Callable[[SystemSpec], Mapping[str, object]] = lambda _: {}
 
     def spec(

@@ -46,7 +46,7 @@ def _load(spec: SystemSpec, _: Runtime) -> RunFile:
     return RunFile(spec)
 
 
-def _pin(spec: SystemSpec) -> SystemSpec:
+def _pin(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:  # noqa: ARG001 - always a path
     """The revision is the checksum of the file's bytes.
 
     Raises EvaluationError `RUN-MISSING` or `REVISION-MISMATCH`.

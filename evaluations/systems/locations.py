@@ -1,0 +1,199 @@
+"""Where a model is, and which revision of it exactly.
+
+`SPARSEBOARD_MODELS` names folders laid out ORG/NAME (with `:` between several), looked in before the hub.
+`pin` is cheap: an id becomes an exact revision, nothing is downloaded. `fetch` gives the files in a folder.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluations.errors import EvaluationError, EvaluationFailed
+
+FILE_SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken")
+HUB_TIMEOUT_S = 5.0
+MAX_FILES = 1000
+CHUNK_BYTES = 1 << 20
+
+_HUB_ID = re.compile(r"(?!.*(\.\.|--))[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_CHECKSUM = re.compile(r"sha256:[0-9a-f]{16}")
+_WANTED = [f"*{suffix}" for suffix in FILE_SUFFIXES]
+_OTHER_BACKENDS = ["onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*"]
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model's files on this machine. `files`: path in the folder -> SHA-256 of its bytes."""
+
+    folder: Path
+    revision: str
+    files: Mapping[str, str]
+
+
+def pin(location: str, revision: str | None = None, *, allow_path: bool = False) -> str:
+    """The exact revision: a commit of the hub, or `sha256:` and 16 digits for a folder. Downloads nothing.
+
+    Raises EvaluationError `MODEL-ID`, `MODEL-REVISION`, `MODEL-MISSING`, `REVISION-MISMATCH`, and
+    EvaluationFailed `HUB-UNREACHABLE`.
+    """
+    folder = _local_folder(location, allow_path=allow_path)
+    if folder is not None:
+        return _verified(location, revision, _checksum(file_checksums(folder)))
+    if revision is not None:
+        _check_hub_revision(location, revision)
+        if _COMMIT.fullmatch(revision) and _cached(location, revision):
+            return revision
+    return _hub_commit(location, revision)
+
+
+def fetch(location: str, revision: str | None = None, *, allow_path: bool = False) -> ResolvedModel:
+    """The model's files, downloaded where need be. Raises what `pin` raises."""
+    folder = _local_folder(location, allow_path=allow_path)
+    if folder is not None:
+        files = file_checksums(folder)
+        return ResolvedModel(folder, _verified(location, revision, _checksum(files)), files)
+    commit = pin(location, revision)
+    folder = _cached(location, commit) or _download(location, commit)
+    return ResolvedModel(folder, commit, file_checksums(folder))
+
+
+def file_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a model that a loader may read, by its path in the folder."""
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in _model_files(folder)}
+
+
+def _local_folder(location: str, *, allow_path: bool) -> Path | None:
+    """The folder on this machine, or None where the hub must be asked."""
+    if allow_path and (Path(location).is_dir() or location.startswith(("/", ".", "~"))):
+        folder = Path(location).expanduser()
+        if not folder.is_dir():
+            raise EvaluationError(
+                "MODEL-MISSING", f"no folder {location}; give a folder or a hub id ORG/NAME"
+            )
+        return folder
+    if not _HUB_ID.fullmatch(location) or location.endswith(".git"):
+        raise EvaluationError("MODEL-ID", f"{location[:100]!r} is no hub id; write ORG/NAME")
+    candidates = (
+        Path(root) / location for root in os.environ.get("SPARSEBOARD_MODELS", "").split(os.pathsep) if root
+    )
+    return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+def _verified(location: str, wanted: str | None, found: str) -> str:
+    if wanted is not None and wanted != found:
+        raise EvaluationError(
+            "REVISION-MISMATCH", f"{location} here is {found}, not {wanted[:100]}; leave @... out"
+        )
+    return found
+
+
+def _check_hub_revision(location: str, revision: str) -> None:
+    if _CHECKSUM.fullmatch(revision):
+        problem = f"{location}@{revision} names a folder's files, and this machine has no such folder"
+        raise EvaluationError(
+            "MODEL-MISSING", f"{problem}; the hub's revisions are commits, tags and branches"
+        )
+    if not _REVISION.fullmatch(revision):
+        raise EvaluationError(
+            "MODEL-REVISION", f"{revision[:100]!r} is no revision: write a commit, tag or branch"
+        )
+
+
+def _hub_commit(location: str, revision: str | None) -> str:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is its HTTP library's
+        GatedRepoError,
+        HfHubHTTPError,
+        HTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    shown = f"{location}@{revision}" if revision else location
+    try:
+        commit = HfApi().model_info(location, revision=revision, timeout=HUB_TIMEOUT_S).sha
+    except GatedRepoError as error:
+        raise EvaluationError(
+            "MODEL-GATED", f"{location} asks for its licence to be accepted on the hub"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise EvaluationError("MODEL-REVISION", f"{location} has no revision {revision}") from error
+    except RepositoryNotFoundError as error:
+        raise EvaluationError(
+            "MODEL-MISSING", f"the hub has no public model {location}; check its name"
+        ) from error
+    except (HfHubHTTPError, HTTPError, OSError) as error:
+        raise _unreachable(shown, error) from error
+    if not commit:
+        raise EvaluationFailed("HUB-UNREACHABLE", f"the hub named no commit for {shown}; try again later")
+    return str(commit)
+
+
+def _cached(location: str, commit: str) -> Path | None:
+    """The snapshot in the hub's own cache, if it is whole."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            location,
+            revision=commit,
+            local_files_only=True,
+            allow_patterns=_WANTED,
+            ignore_patterns=_OTHER_BACKENDS,
+        )
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        return None
+    return Path(folder)
+
+
+def _download(location: str, commit: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
+
+    try:
+        return Path(
+            snapshot_download(
+                location, revision=commit, allow_patterns=_WANTED, ignore_patterns=_OTHER_BACKENDS
+            )
+        )
+    except (HfHubHTTPError, HTTPError, OSError) as error:
+        raise _unreachable(f"{location}@{commit}", error) from error
+
+
+def _unreachable(shown: str, error: Exception) -> EvaluationFailed:
+    problem = (
+        f"{shown} is in no local folder, and the hub cannot be reached ({type(error).__name__}: {error})"
+    )
+    return EvaluationFailed("HUB-UNREACHABLE", f"{problem[:400]}; try again later")
+
+
+def _checksum(files: Mapping[str, str]) -> str:
+    listing = "".join(f"{name}\0{digest}\n" for name, digest in sorted(files.items()))
+    return f"sha256:{hashlib.sha256(listing.encode()).hexdigest()[:16]}"
+
+
+def _model_files(folder: Path) -> Iterator[Path]:
+    found = 0
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix in FILE_SUFFIXES and path.is_file() and not hidden:
+            found += 1
+            if found > MAX_FILES:
+                raise EvaluationError(
+                    "MODEL-FILES", f"{folder.name} has more than {MAX_FILES} files; is it a model?"
+                )
+            yield path
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
