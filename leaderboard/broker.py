@@ -25,6 +25,7 @@ EVALUATE = "sparseboard.evaluate"
 TRACKS = ("retrieval", "sparsity", "latency")
 DEVICES = ("cpu", "gpu")
 POLLING_SECONDS = 0.2
+DRAIN_SECONDS = 0.5
 # Redis hands a message that was not acknowledged to another worker after this long: not before the longest
 # evaluation is over. The lease protects the row even then.
 VISIBILITY_MARGIN_SECONDS = 3600
@@ -97,6 +98,10 @@ class FolderChannel(filesystem.Channel):
 
 class FolderTransport(filesystem.Transport):
     Channel = FolderChannel
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
+        """Celery asks with two seconds, and looks whether it is to stop only in between."""
+        super().drain_events(connection, None if timeout is None else min(timeout, DRAIN_SECONDS))
 
 
 # kombu finds transports by name; this is the one place to give ours one.

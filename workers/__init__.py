@@ -1,0 +1,1 @@
+"""The processes that evaluate: Celery's worker, and the evaluator it runs for each claim."""

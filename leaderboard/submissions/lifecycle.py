@@ -25,7 +25,7 @@ from .models import AuditEvent, Evaluation, State, Submission, Track
 
 GROUPS = ((Track.RETRIEVAL, Track.SPARSITY), (Track.LATENCY,))
 LIVE = (State.QUEUED, State.RUNNING)
-WORKER_LOST = "worker-lost"
+WORKER_LOST = "WORKER-LOST"
 
 
 class LeaseLost(Exception):  # noqa: N818 - an event to act on, not an error
@@ -42,6 +42,11 @@ class Claim:
     attempt: int
     tracks: Mapping[Track, uuid.UUID]
     fences: Mapping[uuid.UUID, int]
+
+    @property
+    def lead(self) -> uuid.UUID:
+        """The evaluation that owns the claim's files: retrieval's, or the only one."""
+        return self.tracks.get(Track.RETRIEVAL) or next(iter(self.tracks.values()))
 
 
 @dataclass(frozen=True)

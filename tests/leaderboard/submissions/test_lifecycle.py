@@ -229,7 +229,7 @@ def test_after_three_lost_workers_the_evaluation_fails_and_says_why(submission):
     assert lifecycle.claim(row(submission).pk, "worker-4") is None
     assert lifecycle.fail_exhausted() == 2
     failed = row(submission)
-    assert (failed.state, failed.error_code) == ("failed", "worker-lost")
+    assert (failed.state, failed.error_code) == ("failed", "WORKER-LOST")
     assert "3 attempts" in failed.error_message
     assert row(submission, Track.LATENCY).state == "queued"
 

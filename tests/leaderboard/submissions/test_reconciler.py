@@ -89,7 +89,7 @@ def test_what_used_its_attempts_fails_and_gets_no_hint(db, recorder):
     assert lifecycle.claim(submission.evaluations.all()[0].pk, "worker-3")
     Evaluation.objects.update(lease_until=ago(1))
     assert sent_for(recorder) == 0
-    assert {each.error_code for each in submission.evaluations.all()} == {"worker-lost"}
+    assert {each.error_code for each in submission.evaluations.all()} == {"WORKER-LOST"}
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])

@@ -1,0 +1,31 @@
+"""`python -m workers [--queues retrieval.cpu,sparsity.cpu]`: Celery's worker with the pool that we need."""
+
+import argparse
+
+from leaderboard.broker import queue_name
+from workers.celery import app
+
+ON_CPU = ",".join(queue_name(track, "cpu") for track in ("retrieval", "sparsity", "latency"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m workers", description="Evaluate what is submitted.")
+    parser.add_argument("--queues", default=ON_CPU, help="default: %(default)s")
+    options = parser.parse_args()
+    app.worker_main(
+        [
+            "worker",
+            "--pool",
+            "threads",
+            "--concurrency",
+            "1",
+            "--loglevel",
+            "INFO",
+            "--queues",
+            options.queues,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Fetching what an evaluation needs, in a process of its own: `python -m workers.prepare FOLDER`.
+
+The one step with a network. It reads `FOLDER/wanted.json` and writes `FOLDER/fetched.json`; nothing that was
+submitted is run or even loaded here. Exits as the evaluator does: 2 is the submitter's to mend, 3 ours.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evaluations.datasets import write_blind
+from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.systems import locations
+
+WANTED, FETCHED = "wanted.json", "fetched.json"
+
+
+def main(folder: Path) -> int:
+    wanted = json.loads((folder / WANTED).read_text(encoding="utf-8"))
+    try:
+        blind_dataset(wanted["dataset"])
+        model = fetch_model(wanted["model"]) if wanted["model"] else None
+    except EvaluationError as error:
+        print(error, file=sys.stderr)
+        return 3 if isinstance(error, EvaluationFailed) else 2
+    (folder / FETCHED).write_text(json.dumps({"model": model}), encoding="utf-8")
+    return 0
+
+
+def blind_dataset(dataset: Mapping[str, Any]) -> None:
+    """The folder for the process that runs the model, made once a dataset on each host."""
+    target = Path(dataset["blind"])
+    if target.is_dir():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        write_blind(
+            dataset["source"], beside / "blind", split=dataset["split"], self_hits=dataset["self_hits"]
+        )
+        os.rename(beside / "blind", target)
+    except EvaluationError as error:
+        raise EvaluationFailed(
+            "DATASET-UNAVAILABLE", f"{dataset['name']} on this worker: {error.message}"
+        ) from error
+    except OSError:
+        if not target.is_dir():  # otherwise another worker was faster
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def fetch_model(model: Mapping[str, Any]) -> str:
+    """The folder with the files of exactly the revision that was submitted."""
+    fetched = locations.fetch(model["location"], model["revision"])
+    for name, digest in model["files"].items():
+        if name in fetched.files and fetched.files[name] != digest:
+            raise EvaluationError(
+                "MODEL-CHANGED", f"{name} of {model['location']} is not the file it was when it was submitted"
+            )
+    return str(fetched.folder.resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,191 @@
+"""One attempt, from a claim to a report: prepare, measure without the qrels, score without the model."""
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+
+from evaluations.artefacts import RUN
+from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.report import REPORT, Report, read_report
+from evaluations.systems import kind_of
+from leaderboard.catalog.models import Dataset, Revision
+from leaderboard.submissions.lifecycle import Claim
+from leaderboard.submissions.models import Submission, Track
+
+from . import evaluator, host, reports, workspace
+from .evaluator import Limits, Watcher
+from .prepare import FETCHED, WANTED
+from .sandbox import Step
+
+SYSTEM = "system.json"
+UPLOAD = "submitted-file"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claim with the rows it is about, and the folder of this attempt."""
+
+    claim: Claim
+    submission: Submission
+    dataset: Dataset
+    folder: Path
+
+    @property
+    def revision(self) -> Revision:
+        return self.submission.revision
+
+    @property
+    def blind(self) -> Path:
+        return workspace.blind_folder(self.dataset.pk)
+
+    @property
+    def measured(self) -> Path:
+        return self.folder / "measured"
+
+    @property
+    def scored(self) -> Path:
+        return self.folder / "scored"
+
+
+def load_job(claim: Claim, folder: Path) -> Job:
+    submissions = Submission.objects.select_related("revision__system")
+    return Job(
+        claim=claim,
+        submission=submissions.get(pk=claim.submission_id),
+        dataset=Dataset.objects.get(pk=claim.dataset_id),
+        folder=folder,
+    )
+
+
+def run(job: Job, watcher: Watcher) -> Report:
+    """Evaluate, and leave the artefacts in `job.scored`.
+
+    Raises EvaluationError (the submitter's), EvaluationFailed (ours), and what `watcher.check` raises.
+    """
+    watcher.check()
+    limits = Limits.of_settings()
+    watcher.progress("loading", None)
+    _write_json(job.folder / WANTED, wanted(job))
+    evaluator.run(prepare_step(job), job.folder, watcher, limits)
+    _write_json(job.folder / SYSTEM, system(job))
+    with _turn(job, watcher):
+        evaluator.run(measure_step(job), job.folder, watcher, limits)
+    _accept(job)
+    watcher.progress("scoring", None)
+    evaluator.run(score_step(job), job.folder, watcher, limits)
+    return reports.publishable(read_report(job.scored), job.claim, job.submission, job.dataset)
+
+
+def _turn(job: Job, watcher: Watcher) -> AbstractContextManager[None]:
+    return host.latency_turn(watcher.check) if Track.LATENCY in job.claim.tracks else nullcontext()
+
+
+def wanted(job: Job) -> dict[str, Any]:
+    revision, dataset = job.revision, job.dataset
+    model = {"location": revision.location, "revision": revision.version, "files": revision.files}
+    return {
+        "dataset": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "split": dataset.split,
+            "self_hits": dataset.self_hits,
+            "blind": str(job.blind),
+        },
+        "model": model if kind_of(revision.kind).takes == "model" else None,
+    }
+
+
+def system(job: Job) -> dict[str, Any]:
+    """The system as the evaluator reads it: its files are local by now."""
+    location, revision = {
+        "nothing": lambda _: (None, None),
+        "model": _fetched_model,
+        "file": _uploaded_file,
+    }[kind_of(job.revision.kind).takes](job)
+    spec = {"kind": job.revision.kind, "location": location, "revision": revision}
+    return {**spec, "options": dict(job.revision.options)}
+
+
+def _fetched_model(job: Job) -> tuple[str, None]:
+    return json.loads((job.folder / FETCHED).read_text(encoding="utf-8"))["model"], None
+
+
+def _uploaded_file(job: Job) -> tuple[str, str]:
+    """A copy of the upload for this dataset; its checksum goes with it, and the evaluator compares."""
+    upload = job.revision.uploads.filter(dataset=job.dataset).first()
+    if upload is None or not upload.file.name:
+        raise EvaluationError(
+            "RUN-MISSING", f"no file was submitted for {job.dataset.name}; submit one for it"
+        )
+    path = job.folder / UPLOAD
+    with default_storage.open(upload.file.name) as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    return str(path), f"sha256:{upload.sha256[:16]}"
+
+
+def prepare_step(job: Job) -> Step:
+    models = {"SPARSEBOARD_MODELS": settings.MODELS}
+    arguments = ["workers.prepare", str(job.folder)]
+    return Step("prepare", arguments, trusted=True, network=True, variables=models)
+
+
+def measure_step(job: Job) -> Step:
+    arguments = [settings.EVALUATOR_MODULE, "measure", "--system", str(job.folder / SYSTEM)]
+    arguments += [
+        "--dataset",
+        str(job.blind),
+        "--tracks",
+        ",".join(track.value for track in job.claim.tracks),
+    ]
+    arguments += ["--device", "cuda" if job.submission.device == "gpu" else "cpu"]
+    return Step("measure", [*arguments, "--out", str(job.measured), "--json-progress"])
+
+
+def score_step(job: Job) -> Step:
+    dataset = job.dataset
+    arguments = [settings.EVALUATOR_MODULE, "score", "--dataset", dataset.source, "--split", dataset.split]
+    arguments += ["--self-hits", dataset.self_hits, "--out", str(job.scored), "--json-progress"]
+    return Step("score", arguments, trusted=True, stage="scoring")
+
+
+def _accept(job: Job) -> None:
+    """Take over what scoring needs of what the model's process wrote, and nothing else.
+
+    A blind folder that does not fit the catalogue is dropped, so that the next attempt makes it anew.
+    """
+    job.scored.mkdir()
+    for name in (REPORT, RUN):
+        _copy_regular_file(job.measured / name, job.scored / name)
+    try:
+        reports.check_dataset(read_report(job.scored), job.dataset, qrels=False)
+    except EvaluationFailed:
+        shutil.rmtree(job.blind, ignore_errors=True)
+        raise
+
+
+def _copy_regular_file(source: Path, target: Path) -> None:
+    """A link in its place could name a file of ours that nobody is to read."""
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise EvaluationFailed(
+            "EVALUATOR-OUTPUT", f"the evaluator left no {source.name}: {error.strerror}"
+        ) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise EvaluationFailed("EVALUATOR-OUTPUT", f"the evaluator left a {source.name} that is no file")
+        with target.open("wb") as copy:
+            shutil.copyfileobj(stream, copy)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
