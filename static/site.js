@@ -26,3 +26,11 @@ document.addEventListener("keydown", (event) => {
     menu.querySelector("summary").focus();
   }
 });
+
+// A filter left empty is no part of the address.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (!detail.elt.matches("form[data-clean]")) return;
+  for (const [name, value] of Object.entries(detail.parameters)) {
+    if (value === "") delete detail.parameters[name];
+  }
+});

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import Case, Count, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
+from evaluations.datasets.registered import by_source
 from leaderboard.catalog.models import Benchmark, Dataset
 from leaderboard.submissions.models import Evaluation, State, Submission, Track, overall_state
 
@@ -203,3 +204,8 @@ def _activity(submission: Submission, evaluations: Sequence[Evaluation]) -> Acti
         created_at=submission.created_at,
         average=entry.average if entry else None,
     )
+
+
+def source_of(dataset: Dataset) -> str:
+    """The registered name a dataset comes from; empty for a folder, whose path is the server's own affair."""
+    return dataset.source if by_source(dataset.source) else ""

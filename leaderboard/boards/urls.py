@@ -1,3 +1,16 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from . import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.home, name="home"),
+    path("leaderboards/<slug:benchmark>/", views.leaderboard, name="leaderboard"),
+    path("leaderboards/<slug:benchmark>/board.csv", views.leaderboard_csv, name="leaderboard-csv"),
+    path("leaderboards/<slug:benchmark>/chart.json", views.leaderboard_chart, name="leaderboard-chart"),
+    path("systems/<uuid:system_id>/", views.system, name="system"),
+    path("artefacts/<uuid:evaluation_id>/<str:name>", views.artefact, name="artefact"),
+    path("runs/<int:file_id>/", views.upload, name="run-file"),
+    path("datasets/", views.datasets, name="datasets"),
+    path("datasets/<slug:name>/", views.dataset, name="dataset"),
+    path("method/", views.method, name="method"),
+]

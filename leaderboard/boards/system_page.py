@@ -1,0 +1,163 @@
+"""Everything the page of one system shows, read in a fixed number of queries."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+
+from leaderboard.catalog.models import Dataset, Revision, RevisionFile, System
+from leaderboard.submissions.models import Artefact, Evaluation, State, Submission, Track
+
+from .metrics import Metric, ordered
+from .models import Entry, Measurement
+from .provenance import Provenance, provenance
+from .recipes import Recipe, recipe
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number of one dataset; without one, the reason."""
+
+    value: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A metric over a board: its mean (or sum, see the metric), and its value on each dataset."""
+
+    metric: Metric
+    overall: float | None
+    values: Sequence[Value]
+
+
+@dataclass(frozen=True)
+class DatasetResult:
+    """What came of one dataset: the evaluation, its files, where it ran, and how to repeat it."""
+
+    dataset: Dataset
+    evaluation: Evaluation
+    artefacts: Sequence[Artefact]
+    upload: RevisionFile | None
+    recipe: Recipe
+    provenance: Provenance
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The row of one revision on one board, in full."""
+
+    entry: Entry
+    lines: Sequence[Line]
+    datasets: Sequence[DatasetResult]
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """Each reason for a null once, with the metrics and datasets it concerns."""
+        found: dict[str, list[str]] = {}
+        for line in self.lines:
+            for value, result in zip(line.values, self.datasets, strict=True):
+                if value.value is None and value.reason:
+                    found.setdefault(value.reason, []).append(f"{line.metric.label} on {result.dataset.name}")
+        return [(", ".join(places), reason) for reason, places in found.items()]
+
+
+def results_of(system: System) -> list[Result]:
+    """The system's rows on every board, best-known board first. Six queries."""
+    entries = (
+        Entry.objects.filter(revision__system=system, is_current=True)
+        .select_related("benchmark", "revision", "submission")
+        .order_by("benchmark__position", "benchmark__name", "-submission__created_at")
+    )
+    listed = list(entries)
+    evaluations = _evaluations(listed)
+    uploads = _uploads({entry.revision_id for entry in listed})
+    return [_result(entry, evaluations.get(entry.submission_id, []), uploads) for entry in listed]
+
+
+def submissions_of(system: System) -> QuerySet[Submission]:
+    """Every submission of the system, newest first, with what its state needs."""
+    states = Prefetch("evaluations", Evaluation.objects.only("id", "state", "submission_id"))
+    found = Submission.objects.filter(revision__system=system).select_related(
+        "benchmark", "revision", "owner"
+    )
+    return found.prefetch_related(states).order_by("-created_at")
+
+
+def _evaluations(entries: Iterable[Entry]) -> dict[UUID, list[Evaluation]]:
+    """Of the submissions shown, by submission; those that succeeded, in the benchmark's order."""
+    rows = (
+        Evaluation.objects.filter(
+            submission__in=[entry.submission_id for entry in entries], state=State.SUCCEEDED
+        )
+        .select_related("dataset")
+        .defer("log")
+        .prefetch_related(Prefetch("measurements", Measurement.objects.order_by("metric")), "artefacts")
+        .order_by("dataset__benchmarkdataset__position", "dataset__name", "track")
+    )
+    found: dict[UUID, list[Evaluation]] = {}
+    for row in rows:
+        known = found.setdefault(row.submission_id, [])
+        if row not in known:  # a dataset of several boards comes once for each
+            known.append(row)
+    return found
+
+
+def _uploads(revisions: Iterable[UUID]) -> dict[tuple[UUID, UUID | None], RevisionFile]:
+    rows = RevisionFile.objects.filter(revision__in=list(revisions)).select_related("dataset")
+    return {(row.revision_id, row.dataset_id): row for row in rows}
+
+
+def _result(
+    entry: Entry,
+    evaluations: Sequence[Evaluation],
+    uploads: Mapping[tuple[UUID, UUID | None], RevisionFile],
+) -> Result:
+    retrieval = [row for row in evaluations if row.track == Track.RETRIEVAL]
+    values = _values(evaluations)
+    names = {metric for found in values.values() for metric in found}
+    lines = [
+        Line(
+            metric,
+            entry.average if metric.name == "nDCG@10" else entry.metrics.get(metric.name),
+            [values[row.dataset_id].get(metric.name, Value(None)) for row in retrieval],
+        )
+        for metric in ordered(names)
+    ]
+    datasets = [
+        _dataset_result(entry, row, uploads.get((entry.revision_id, row.dataset_id))) for row in retrieval
+    ]
+    return Result(entry, lines, datasets)
+
+
+def _values(evaluations: Iterable[Evaluation]) -> dict[UUID, dict[str, Value]]:
+    found: dict[UUID, dict[str, Value]] = {}
+    for evaluation in evaluations:
+        of_dataset = found.setdefault(evaluation.dataset_id, {})
+        for row in evaluation.measurements.all():
+            of_dataset[row.metric] = Value(row.value, row.reason)
+    return found
+
+
+def _dataset_result(entry: Entry, evaluation: Evaluation, upload: RevisionFile | None) -> DatasetResult:
+    report: Mapping[str, Any] = evaluation.report or {}
+    warnings = [
+        *report.get("system", {}).get("warnings", []),
+        *report.get("dataset", {}).get("warnings", []),
+    ]
+    return DatasetResult(
+        dataset=evaluation.dataset,
+        evaluation=evaluation,
+        artefacts=list(evaluation.artefacts.all()),
+        upload=upload,
+        recipe=recipe(entry.revision, evaluation.dataset, entry.submission.device, upload),
+        provenance=provenance(evaluation),
+        warnings=warnings,
+    )
+
+
+def option_list(revision: Revision) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value in sorted(revision.options.items())]
