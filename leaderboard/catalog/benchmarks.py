@@ -39,7 +39,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class _Member:
+class Member:
     dataset: Dataset
     group: str
 
@@ -78,11 +78,11 @@ def append(name: str, dataset: Dataset, *, force: bool = False) -> Change:
         benchmark, created = Benchmark.objects.select_for_update().get_or_create(
             name=name, defaults={"title": name}
         )
-        members = [_Member(member.dataset, member.group) for member in benchmark.members()]
+        members = [Member(member.dataset, member.group) for member in benchmark.members()]
         if any(member.dataset == dataset for member in members):
             return Change(benchmark, created, ())
-        wanted = [*members, _Member(dataset, "")]
-        _check_columns(wanted)
+        wanted = [*members, Member(dataset, "")]
+        check_columns(wanted)
         changed = _set_members(benchmark, wanted, force=force)
     return Change(benchmark, created, tuple(changed))
 
@@ -144,15 +144,15 @@ def _fixed_items(name: str) -> Iterator[Item]:
         )
 
 
-def _members(items: Sequence[Item]) -> list[_Member]:
+def _members(items: Sequence[Item]) -> list[Member]:
     names = {candidate for item in items for candidate in _candidates(item)}
     # Oldest first, so that of several versions the newest stays.
     rows = {row.name: row for row in Dataset.objects.filter(name__in=names).order_by("created_at")}
     found = [(item, [rows[name] for name in _candidates(item) if name in rows]) for item in items]
     if missing := [_candidates(item)[0] for item, matches in found if not matches]:
         raise CatalogueError(f"not in the catalogue: {', '.join(missing)}. First: {_how_to_add(missing[0])}")
-    members = [_Member(matches[0], item.group) for item, matches in found]
-    _check_columns(members)
+    members = [Member(matches[0], item.group) for item, matches in found]
+    check_columns(members)
     return members
 
 
@@ -168,7 +168,7 @@ def _candidates(item: Item) -> list[str]:
     return list(dict.fromkeys([whole, item.dataset]))
 
 
-def _check_columns(members: Sequence[_Member]) -> None:
+def check_columns(members: Sequence[Member]) -> None:
     """Cells are kept by column name, so no two columns may share one."""
     names = [member.dataset.name for member in members]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -189,8 +189,8 @@ def _set_texts(benchmark: Benchmark, texts: dict[str, str | int | None]) -> list
     return changed
 
 
-def _set_members(benchmark: Benchmark, wanted: Sequence[_Member], *, force: bool) -> list[str]:
-    present = [_Member(member.dataset, member.group) for member in benchmark.members()]
+def _set_members(benchmark: Benchmark, wanted: Sequence[Member], *, force: bool) -> list[str]:
+    present = [Member(member.dataset, member.group) for member in benchmark.members()]
     if present == list(wanted):
         return []
     same_numbers = {(m.dataset.pk, m.group) for m in present} == {(m.dataset.pk, m.group) for m in wanted}
@@ -208,12 +208,12 @@ def _set_members(benchmark: Benchmark, wanted: Sequence[_Member], *, force: bool
     return ["datasets"]
 
 
-def _difference(present: Sequence[_Member], wanted: Sequence[_Member]) -> str:
+def _difference(present: Sequence[Member], wanted: Sequence[Member]) -> str:
     lost = [f"without {_label(member)}" for member in present if member not in wanted]
     gained = [f"with {_label(member)}" for member in wanted if member not in present]
     return ", ".join(lost + gained)
 
 
-def _label(member: _Member) -> str:
+def _label(member: Member) -> str:
     version = f"{member.dataset.name} {member.dataset.protocol}"
     return f"{member.group}:{version}" if member.group else version
