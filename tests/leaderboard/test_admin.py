@@ -1,4 +1,4 @@
-"""The operator's pages: all lists and rows open in a fixed number of queries; what must not be edited is not."""
+"""The operator's pages: lists and rows open, in a fixed number of queries; what must not be edited is not."""
 
 import uuid
 from collections.abc import Callable
