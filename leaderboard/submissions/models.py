@@ -34,14 +34,18 @@ class Submission(models.Model):
     benchmark = models.ForeignKey(Benchmark, on_delete=models.PROTECT, related_name="submissions")
     device = models.CharField(max_length=4, choices=[("cpu", "CPU"), ("gpu", "GPU")], default="cpu")
     note = models.CharField(max_length=300, blank=True)
-    rerun_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="reruns")
+    rerun_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="reruns"
+    )
     idempotency_key = models.CharField(max_length=80, null=True, blank=True, editable=False)
     request_hash = models.CharField(max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-created_at"]
-        constraints = [models.UniqueConstraint("owner", "idempotency_key", name="idempotency_key_once_per_owner")]
+        constraints = [
+            models.UniqueConstraint("owner", "idempotency_key", name="idempotency_key_once_per_owner")
+        ]
 
     def __str__(self) -> str:
         return f"{self.revision.system.name} on {self.benchmark.name}"
@@ -92,7 +96,9 @@ class Evaluation(models.Model):
 
     class Meta:
         ordering = ["created_at", "id"]
-        constraints = [models.UniqueConstraint("submission", "dataset", "track", name="one_evaluation_per_cell")]
+        constraints = [
+            models.UniqueConstraint("submission", "dataset", "track", name="one_evaluation_per_cell")
+        ]
         indexes = [
             models.Index(fields=["state", "lease_until"], name="evaluation_claim"),
             models.Index(fields=["state", "created_at"], name="evaluation_queue"),

@@ -42,6 +42,13 @@ def storable(text: str) -> str:
     return _UNFIT.sub("", text)
 
 
+def problem_of(text: str, limit: int) -> str:
+    """What is wrong with a text of several lines; empty where nothing is."""
+    if len(text) > limit:
+        return f"has {len(text):,} characters; at most {limit:,} fit."
+    return "has control characters in it; type it again by hand." if _UNFIT.search(text) else ""
+
+
 def _problems(name: str, text: str) -> list[str]:
     limit = LINES.get(name) or PARAGRAPHS[name]
     found = []

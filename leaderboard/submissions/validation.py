@@ -17,6 +17,7 @@ from leaderboard.submissions.refusals import Problems
 from leaderboard.submissions.runs import ARCHIVE, CheckedFile, check_runs, combined_version, file_field
 
 DEVICES = ("cpu", "gpu")
+MAX_OPTION_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,18 @@ def _options(kind: Kind, request: SubmissionRequest, problems: Problems) -> dict
         is_text = isinstance(given, str) and option.type != "str"
         try:
             filled[option.name] = option.parsed(str(given)) if is_text else option.checked(given)
+        except OverflowError:  # JSON has numbers that no float can hold
+            problems.add(option_field(option.name), f"option {option.name} is too large.")
         except EvaluationError as error:
             problems.add(option_field(option.name), error.message)
+        else:
+            _check_text(option.name, filled[option.name], problems)
     return filled
+
+
+def _check_text(option: str, value: Value, problems: Problems) -> None:
+    if isinstance(value, str) and (problem := texts.problem_of(value, MAX_OPTION_CHARACTERS)):
+        problems.add(option_field(option), f"option {option} {problem}")
 
 
 def option_field(name: str) -> str:

@@ -1,0 +1,106 @@
+"""The form's fields that depend on the kind of system: its model or its runs, and its options."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from evaluations.systems import Kind, Option
+from leaderboard.catalog.models import Dataset
+from leaderboard.submissions.hub import EXAMPLE
+from leaderboard.submissions.runs import ARCHIVE, file_field
+from leaderboard.submissions.validation import option_field
+
+RUN_TYPES = ".trec,.run,.txt,.res,.tsv,.gz"
+DEVICES = [("cpu", "CPU"), ("gpu", "GPU")]
+FORMAT = "Six columns a line: query-id Q0 document-id rank score tag."
+
+
+def system_fields(kind: Kind, datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
+    if kind.takes == "model":
+        return _model_fields()
+    return _file_fields(datasets) if kind.takes == "file" else {}
+
+
+def option_fields(kind: Kind) -> dict[str, forms.Field]:
+    return {option_field(option.name): _option_field(option) for option in kind.options}
+
+
+def _model_fields() -> dict[str, forms.Field]:
+    typed = {"required": True, "placeholder": EXAMPLE, "autocapitalize": "off", "spellcheck": "false"}
+    return {
+        "location": forms.CharField(
+            required=False,
+            label="Model id",
+            help_text=f"ORG/NAME as on the Hugging Face hub, such as {EXAMPLE}. No path and no web address."
+            " Weights must be safetensors; code from the repository is never run.",
+            widget=forms.TextInput(attrs=typed),
+        ),
+        "revision": forms.CharField(
+            required=False,
+            help_text="A branch, a tag or a commit; empty takes the newest. It is pinned when you submit.",
+            widget=forms.TextInput(attrs={"placeholder": "main"}),
+        ),
+        "device": forms.CharField(
+            required=False,
+            initial="cpu",
+            help_text="Which workers may run it. A GPU submission waits until a worker with a GPU is there.",
+            widget=forms.Select(choices=DEVICES),
+        ),
+    }
+
+
+def _file_fields(datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
+    fields: dict[str, forms.Field] = {}
+    for dataset in datasets:
+        fields[file_field(dataset.name)] = _file(
+            f"Run for {dataset.name}",
+            f"TREC run over its {dataset.queries:,} judged queries ({dataset.split}), plain or gzip.",
+            RUN_TYPES,
+        )
+    example = datasets[0].name if datasets else "scifact"
+    names = f"One file a dataset, named after it: {example}.trec, {example}.run.gz or {example}.txt."
+    size = f"All files together may have {settings.UPLOAD_LIMIT_BYTES // 2**20} MB."
+    return {**fields, ARCHIVE: _file("Or all runs in one zip", f"{names} {size}", ".zip")}
+
+
+def _file(label: str, help_text: str, accept: str) -> forms.Field:
+    """Empty files pass here: the reader of runs has the better words for them."""
+    widget = forms.FileInput(attrs={"accept": accept})
+    return forms.FileField(
+        required=False, allow_empty_file=True, label=label, help_text=help_text, widget=widget
+    )
+
+
+def _option_field(option: Option) -> forms.Field:
+    initial = "" if option.default is None else option.default
+    shown: dict[str, Any] = {
+        "label": option.name.replace("_", " "),
+        "help_text": _option_help(option),
+        "required": False,
+        "initial": initial,
+    }
+    if option.type == "bool":
+        return forms.BooleanField(**shown)
+    if option.choices:
+        widget = forms.Select(choices=[(choice, choice) for choice in option.choices])
+        return forms.CharField(widget=widget, **shown)
+    if option.type == "str":
+        return forms.CharField(strip=False, **shown)
+    return forms.CharField(widget=forms.NumberInput(attrs=_limits(option)), **shown)
+
+
+def _limits(option: Option) -> dict[str, str]:
+    limits = {"step": "1" if option.type == "int" else "any"}
+    if option.minimum is not None:
+        limits["min"] = f"{option.minimum:g}"
+    if option.maximum is not None:
+        limits["max"] = f"{option.maximum:g}"
+    return limits
+
+
+def _option_help(option: Option) -> str:
+    if option.minimum is not None and option.maximum is not None:
+        return f"{option.help} From {option.minimum:g} to {option.maximum:g}."
+    return option.help

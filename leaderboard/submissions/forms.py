@@ -1,0 +1,115 @@
+"""The submit form: it shows fields and takes texts. What they mean is checked by `validation`, as for REST."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django import forms
+from django.core.files.base import File
+
+from leaderboard.submissions import texts
+from leaderboard.submissions.choices import Choices
+from leaderboard.submissions.fields import option_fields, system_fields
+from leaderboard.submissions.refusals import Refused
+from leaderboard.submissions.runs import ARCHIVE, file_field
+from leaderboard.submissions.validation import SubmissionRequest, option_field
+
+TEXTS = (*texts.LINES, *texts.PARAGRAPHS)
+DESCRIPTION = ("organisation", "licence", "url", "description", "training_data", "note")
+
+
+class SubmissionForm(forms.Form):
+    """One kind's fields for one benchmark. All take any text, so that nothing typed is lost in a refusal."""
+
+    kind = forms.CharField(required=False, widget=forms.HiddenInput)
+    benchmark = forms.CharField(required=False, widget=forms.HiddenInput)
+    key = forms.CharField(required=False, widget=forms.HiddenInput)
+    name = forms.CharField(
+        required=False,
+        label="System name",
+        help_text="As the leaderboard will show it. A new version of the same system keeps its name.",
+        widget=forms.TextInput(attrs={"required": True}),
+    )
+    organisation = forms.CharField(
+        required=False, help_text="Who made it: a company, a university, a person."
+    )
+    licence = forms.CharField(required=False, help_text="Of the weights or the code, such as Apache-2.0.")
+    url = forms.CharField(
+        required=False,
+        label="Link",
+        help_text="A page about it: a paper, a model card, a repository.",
+        widget=forms.URLInput(attrs={"placeholder": "https://"}),
+    )
+    description = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What is particular about it, in a few sentences. Plain text, shown on the system's page.",
+    )
+    training_data = forms.CharField(
+        required=False,
+        label="Training data",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What it was trained on, naming any dataset of this benchmark:"
+        " readers tell zero-shot results from in-domain ones by it.",
+    )
+    note = forms.CharField(required=False, help_text="A line about this one submission, for your own list.")
+
+    def __init__(self, chosen: Choices, data: Any = None, files: Any = None, **options: Any) -> None:
+        super().__init__(data, files, label_suffix="", **options)
+        self.chosen = chosen
+        named = {"kind": chosen.kind.name, "benchmark": chosen.offer.benchmark.name}
+        self.initial = {"key": uuid.uuid4().hex, **self.initial, **named}
+        for name, limit in {**texts.LINES, **texts.PARAGRAPHS}.items():
+            self.fields[name].widget.attrs["maxlength"] = limit
+        self.fields |= system_fields(chosen.kind, chosen.offer.datasets) | option_fields(chosen.kind)
+
+    def request(self) -> SubmissionRequest:
+        """What was sent, as the code behind page and REST takes it. To be called on a bound form."""
+        self.is_valid()
+        sent = self.cleaned_data
+        return SubmissionRequest(
+            kind=self.data.get("kind", ""),
+            benchmark=self.data.get("benchmark", ""),
+            device=sent.get("device") or "cpu",
+            options=self._options(),
+            files=self._files(),
+            archive=sent.get(ARCHIVE),
+            **{name: sent.get(name, "") for name in (*TEXTS, "location", "revision")},
+        )
+
+    def show(self, refusal: Refused) -> None:
+        """Put each message beside its field; what has no field here goes to the top."""
+        for name, messages in refusal.errors.items():
+            for message in messages:
+                self.add_error(name if name in self.fields else None, message)
+
+    def summary(self) -> Iterator[tuple[str, str, str]]:
+        """(id of the input or nothing, label, message) of each error, for the list on top."""
+        for name, messages in self.errors.items():
+            bound = self[name] if name in self.fields else None
+            seen = bound if bound and not bound.is_hidden else None
+            for message in messages:
+                yield seen.auto_id if seen else "", str(seen.label) if seen else "", str(message)
+
+    def system_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("location", "revision", "device") if name in self.fields]
+
+    def file_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if isinstance(field.field, forms.FileField)]
+
+    def option_fields(self) -> list[forms.BoundField]:
+        return [self[option_field(option.name)] for option in self.chosen.kind.options]
+
+    def description_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in DESCRIPTION]
+
+    def _options(self) -> dict[str, object]:
+        """An input left empty leaves its option at the default."""
+        names = [option.name for option in self.chosen.kind.options]
+        sent = {name: self.cleaned_data.get(option_field(name)) for name in names}
+        return {name: value for name, value in sent.items() if value not in ("", None)}
+
+    def _files(self) -> Mapping[str, "File[Any]"]:
+        names = [dataset.name for dataset in self.chosen.offer.datasets]
+        sent = {name: self.cleaned_data.get(file_field(name)) for name in names}
+        return {name: upload for name, upload in sent.items() if upload is not None}
