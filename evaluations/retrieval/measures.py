@@ -75,9 +75,10 @@ def _split(text: str) -> list[str]:
 def _parsed(name: str) -> Measure:
     try:
         measure = ir_measures.parse_measure(name)
+        is_served = measure.NAME in _SERVED and _is_served(measure)
     except (ValueError, NameError, SyntaxError, AssertionError, TypeError, KeyError) as error:
         raise _unknown(name) from error
-    if measure.NAME not in _SERVED or not _is_served(measure):
+    if not is_served:
         raise _unknown(name)
     if not 1 <= cutoff(measure) <= DEPTH:
         raise EvaluationError(

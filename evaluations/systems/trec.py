@@ -22,6 +22,7 @@ COLUMNS = "query-id Q0 document-id rank score tag"
 MAX_LINE_BYTES = 4096
 MAX_UNKNOWN = 100_000
 _GZIP_MAGIC = b"\x1f\x8b"
+_FLOAT32_OVERFLOW = 2.0**128 - 2.0**103  # from here on, rounding gives infinity
 _BOM = b"\xef\xbb\xbf"
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -166,7 +167,7 @@ def _score(column: bytes, number: int) -> float:
     if not _NUMBER.fullmatch(column):
         raise _error("RUN-SCORE", number, f"score {shown!r} is not a finite number such as 12.5 or -3e-4")
     score = float(column)
-    if not abs(score) <= float(np.finfo(np.float32).max):
+    if not abs(score) < _FLOAT32_OVERFLOW:
         raise _error("RUN-SCORE", number, f"score {shown!r} is beyond float32; scale the scores down")
     return score
 
