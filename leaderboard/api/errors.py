@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
 from rest_framework import status
 from rest_framework.exceptions import APIException
@@ -21,6 +22,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
         conflict = isinstance(error, IdempotencyConflict)
         code = status.HTTP_409_CONFLICT if conflict else status.HTTP_400_BAD_REQUEST
         return Response(body(error.errors), status=code)
+    if isinstance(error, SuspiciousOperation):
+        return _too_much(error)
     response = exception_handler(error, context)
     if response is None:
         return _ours(error, context)
@@ -35,6 +38,14 @@ def body(errors: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]
 
 def whole(message: str) -> dict[str, dict[str, list[str]]]:
     return body({WHOLE_REQUEST: [message]})
+
+
+def _too_much(error: SuspiciousOperation) -> Response:
+    """Django's own limits on what it parses: bytes, fields, files."""
+    too_large = isinstance(error, RequestDataTooBig)
+    code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE if too_large else status.HTTP_400_BAD_REQUEST
+    message = "The request is too large" if too_large else "The request has too many fields or files"
+    return Response(whole(f"{message}; send files as multipart/form-data, or one zip."), status=code)
 
 
 def _ours(error: Exception, context: dict[str, Any]) -> Response:

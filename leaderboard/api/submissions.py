@@ -3,6 +3,7 @@
 from typing import Any, cast
 from uuid import UUID
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound, PermissionDenied
@@ -14,10 +15,11 @@ from rest_framework.response import Response
 
 from leaderboard.accounts.models import User
 from leaderboard.submissions import lifecycle, queries, submit
+from leaderboard.submissions.bounded import FORM_BYTES
 from leaderboard.submissions.models import Artefact, Submission
 
 from .permissions import TokenScope
-from .requests import BoundedJSONParser, submission_request
+from .requests import BoundedJSONParser, TooLarge, submission_request
 from .schema import IDEMPOTENCY_KEY, SUBMISSION_BODY, errors
 from .serializers import SubmissionListSerializer, SubmissionSerializer, SubmittedSerializer
 
@@ -29,6 +31,12 @@ class Submissions(GenericAPIView[Any]):
     permission_classes = (IsAuthenticated, TokenScope)
     parser_classes = (BoundedJSONParser, MultiPartParser, FormParser)
     filter_backends = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """The size first: signing in by session reads the whole upload, to look for the CSRF token."""
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.UPLOAD_LIMIT_BYTES + FORM_BYTES:
+            raise TooLarge(f"The request is larger than {settings.UPLOAD_LIMIT_BYTES >> 20} MiB.")
+        super().initial(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="submissions_list",
