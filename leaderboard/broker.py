@@ -124,7 +124,9 @@ def make_app(*, fixups: list[str] | None = None) -> Celery:
     """The Celery application that the producer and the workers share; no `fixups` means Celery's own."""
     if not settings.REDIS_URL:
         prepare_folders()
-    app = Celery("sparseboard", broker=settings.REDIS_URL or "folder://", set_as_current=False, fixups=fixups)
+    app = Celery(
+        "sparseboard", broker=settings.REDIS_URL or "folder://localhost", set_as_current=False, fixups=fixups
+    )
     app.conf.update(
         task_queues=queues(),
         task_default_queue=queue_name("retrieval", "cpu"),

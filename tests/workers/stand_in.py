@@ -1,0 +1,148 @@
+"""An evaluator for tests of faults: `measure` first does what the option `behave` of its system says.
+
+Started as the real one is (`SPARSEBOARD_EVALUATOR_MODULE`), with the same arguments.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> int:
+    if sys.argv[1] == "measure":
+        path = Path(argument("--system"))
+        system = json.loads(path.read_text())
+        behave = system["options"].pop("behave", "")
+        path.write_text(json.dumps(system))
+        if behave:
+            BEHAVIOURS[behave.partition(":")[0]](behave.partition(":")[2])
+    from evaluations.cli import main as real
+
+    return real()
+
+
+def argument(name: str) -> str:
+    return sys.argv[sys.argv.index(name) + 1]
+
+
+def say(stage: str | None = None, share: float | None = None, message: str | None = None) -> None:
+    print(json.dumps({"stage": stage, "share": share, "message": message}), flush=True)
+
+
+def hang(_: str) -> None:
+    """Until somebody ends it. Says who it is, so that a test can see it go."""
+    say("encoding", 0.61, f"pid {os.getpid()}")
+    time.sleep(120)
+
+
+def spawn(_: str) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+    say("encoding", None, f"pid {child.pid}")
+    time.sleep(120)
+
+
+def spawn_and_leave(_: str) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+    say("encoding", None, f"pid {child.pid}")
+    sys.exit(0)
+
+
+def die(number: str) -> None:
+    say("encoding", 0.5)
+    os.kill(os.getpid(), int(number))
+    time.sleep(5)
+
+
+def leave(status: str) -> None:
+    sys.exit(int(status))
+
+
+def crash(_: str) -> None:
+    say("searching")
+    sys.stderr.write("a line before\n")
+    raise RuntimeError("a secret path: /srv/board")
+
+
+def wrong(message: str) -> None:
+    sys.stderr.write(f"error[MODEL-CONFIG]: {message}\n")
+    sys.exit(2)
+
+
+def fail(message: str) -> None:
+    sys.stderr.write(f"Traceback (most recent call last):\n  here\nerror[DEVICE-LOST]: {message}\n")
+    sys.exit(3)
+
+
+def grow(mebibytes: str) -> None:
+    say("encoding", 0.1)
+    held = bytearray(int(mebibytes) * 2**20)
+    for page in range(0, len(held), 4096):
+        held[page] = 1
+    time.sleep(30)
+
+
+def shout(_: str) -> None:
+    """A line that never ends, bytes that are no text, and what looks like progress."""
+    sys.stdout.buffer.write(
+        b"x" * 5_000_000 + b"\n\xff\xfe\n[1]\n" + b'{"stage": 7, "share": "NaN", "message": {}}\n'
+    )
+    sys.stdout.flush()
+    sys.exit(0)
+
+
+def look(_: str) -> None:
+    """What a submitted model's process can see."""
+    dataset = Path(argument("--dataset"))
+    seen = {
+        "variables": sorted(os.environ),
+        "files": sorted(path.relative_to(dataset).as_posix() for path in dataset.rglob("*")),
+        "folder": os.getcwd(),
+        "home": os.environ["HOME"],
+        "network": can_connect(argument("--out")),
+        "gains rights": ctypes.CDLL(None).prctl(39, 0, 0, 0, 0) == 0,
+    }
+    Path(argument("--out")).mkdir()
+    (Path(argument("--out")) / "seen.json").write_text(json.dumps(seen))
+    sys.exit(0)
+
+
+def can_connect(_: str) -> bool:
+    """To a port of this machine that a test listens on."""
+    address = Path("port").read_text() if Path("port").exists() else ""
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return bool(address) and probe.connect_ex(("127.0.0.1", int(address))) == 0
+
+
+def link(target: str) -> None:
+    """Leave a link in place of the report."""
+    out = Path(argument("--out"))
+    out.mkdir()
+    (out / "report.json").symlink_to(target)
+    sys.exit(0)
+
+
+BEHAVIOURS = {
+    "hang": hang,
+    "spawn": spawn,
+    "spawn-and-leave": spawn_and_leave,
+    "die": die,
+    "leave": leave,
+    "crash": crash,
+    "wrong": wrong,
+    "fail": fail,
+    "grow": grow,
+    "shout": shout,
+    "look": look,
+    "link": link,
+    "stop": lambda _: os.kill(os.getpid(), signal.SIGSTOP),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""What a report must say before it is published."""
+
+import uuid
+
+import pytest
+
+from evaluations.errors import EvaluationFailed
+from evaluations.report import Report
+from evaluations.tracks import Findings
+from leaderboard.catalog.models import Dataset, Revision
+from leaderboard.submissions.lifecycle import Claim
+from leaderboard.submissions.models import Submission, Track
+from workers import reports
+
+CORPUS, QUERIES, QRELS = "c" * 64, "d" * 64, "e" * 64
+KEY = uuid.UUID("11111111-1111-4111-8111-111111111111")
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return Dataset(
+        name="pets", source="/srv/data/pets", protocol="abcabcabcabc",
+        corpus_checksum=CORPUS, queries_checksum=QUERIES, qrels_checksum=QRELS,
+    )  # fmt: skip
+
+
+def claim(*tracks: Track) -> Claim:
+    keys = {track: uuid.uuid4() for track in tracks or (Track.RETRIEVAL,)}
+    return Claim(KEY, KEY, "worker-1", 2, keys, dict.fromkeys(keys.values(), 1))
+
+
+def report(protocol: str = "abcabcabcabc", **checksums: str | None) -> Report:
+    return Report(
+        system={"kind": "dense", "location": "/tmp/fetched", "revision": "sha256:0", "options": {}},
+        dataset={
+            "name": "1234",
+            "checksums": {"corpus": CORPUS, "queries": QUERIES, "qrels": QRELS} | checksums,
+        },
+        protocol={"retrieval": {"hash": protocol}},
+        provenance={"command": "python -m evaluations measure --system /tmp/fetched"},
+        tracks={"retrieval": Findings({"nDCG@10": 0.5})},
+    )
+
+
+def submission(**fields) -> Submission:
+    defaults = {"kind": "bm25", "options": {}}
+    return Submission(revision=Revision(**defaults | fields), device="cpu")
+
+
+def test_a_report_names_the_system_as_it_was_submitted(dataset):
+    bm25 = submission(kind="bm25", version="", location="")
+    found = reports.publishable(report(), claim(), bm25, dataset)
+    assert (found.system["location"], found.system["revision"]) == (None, None)
+    assert found.dataset["name"] == "pets"
+    assert (found.provenance["worker"], found.provenance["attempt"]) == ("worker-1", 2)
+
+
+def test_the_recipe_is_what_a_person_types_with_changed_options_only(dataset):
+    revision = Revision(kind="bm25", options={"k1": 0.9, "b": 0.75, "stemmer": "none"})
+    assert reports.recipe(revision, dataset, claim(Track.RETRIEVAL, Track.SPARSITY), "cpu") == (
+        "python -m evaluations evaluate --system bm25 --option k1=0.9 --option stemmer=none --dataset pets"
+        " --split test --self-hits keep --tracks retrieval,sparsity --device cpu --out result"
+    )
+
+
+def test_the_recipe_of_a_model_names_its_exact_revision(dataset):
+    dataset.source, dataset.split, dataset.self_hits = "beir/quora", "dev", "remove"
+    revision = Revision(kind="dense", location="org/model", version="a" * 40, options={})
+    assert reports.recipe(revision, dataset, claim(), "gpu") == (
+        f"python -m evaluations evaluate --system dense:org/model@{'a' * 40} --dataset beir/quora"
+        " --split dev --self-hits remove --tracks retrieval --device cuda --out result"
+    )
+
+
+@pytest.mark.parametrize("name", ["corpus", "queries", "qrels"])
+def test_other_data_than_the_boards_is_refused_by_name(dataset, name):
+    with pytest.raises(EvaluationFailed, match=f"the {name} of pets") as raised:
+        reports.publishable(report(**{name: "0" * 64}), claim(), submission(), dataset)
+    assert raised.value.code == "DATASET-CHANGED"
+
+
+def test_a_dataset_without_a_corpus_is_measured_without_one(dataset):
+    dataset.corpus_checksum = ""
+    reports.check_dataset(report(corpus=None), dataset, qrels=True)
+    with pytest.raises(EvaluationFailed):
+        reports.check_dataset(report(), dataset, qrels=True)
+
+
+def test_the_process_without_the_qrels_is_not_asked_for_their_checksum(dataset):
+    reports.check_dataset(report(qrels=None), dataset, qrels=False)
+
+
+def test_another_protocol_than_the_boards_is_refused(dataset):
+    with pytest.raises(EvaluationFailed, match="protocol 000000000000") as raised:
+        reports.publishable(report(protocol="000000000000"), claim(), submission(), dataset)
+    assert raised.value.code == "PROTOCOL-CHANGED"
+
+
+def test_a_claimed_track_that_is_missing_is_refused(dataset):
+    with pytest.raises(EvaluationFailed, match="lacks the sparsity track") as raised:
+        reports.publishable(report(), claim(Track.RETRIEVAL, Track.SPARSITY), submission(), dataset)
+    assert raised.value.code == "REPORT-INVALID"
