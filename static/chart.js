@@ -7,22 +7,28 @@
   let figure = null;
   let source = null;
 
+  // A phone has room for every other tick.
+  const sparser = ({ tickvals, ticktext }) => tickvals.length < 5 ? {} : {
+    tickvals: tickvals.filter((_, place) => place % 2 === 0),
+    ticktext: ticktext.filter((_, place) => place % 2 === 0),
+  };
+
   function painted({ data, layout }) {
     const narrow = matchMedia("(max-width: 600px)").matches;
     const axis = { gridcolor: css("line"), linecolor: css("line"), tickfont: { color: css("soft") }, fixedrange: true };
     return {
       data: data.map((trace) => trace.meta?.front
         ? { ...trace, line: { ...trace.line, color: css("soft") } }
-        : { ...trace, marker: { ...trace.marker, color: colour(trace.meta?.family) }, textfont: { color: css("ink") } }),
+        : { ...trace, ...trace.meta[narrow ? "narrow" : "wide"], marker: { ...trace.marker, color: colour(trace.meta?.family) }, textfont: { color: css("ink") } }),
       layout: {
         ...layout,
         autosize: true,
-        height: narrow ? 300 : layout.height,
+        height: narrow ? 290 : layout.height,
         margin: narrow ? { ...layout.margin, l: 34, r: 12 } : layout.margin,
         font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 13, color: css("soft") },
-        xaxis: { ...layout.xaxis, ...axis },
+        xaxis: { ...layout.xaxis, ...axis, ...(narrow ? sparser(layout.xaxis) : {}) },
         yaxis: { ...layout.yaxis, ...axis },
-        hoverlabel: { bgcolor: css("paper"), bordercolor: css("line"), font: { color: css("ink") } },
+        hoverlabel: { bgcolor: css("paper"), bordercolor: css("line"), font: { family: getComputedStyle(document.body).fontFamily, color: css("ink") } },
         shapes: (layout.shapes ?? []).map((shape) => ({ ...shape, line: { ...shape.line, color: css("edge") } })),
       },
     };
@@ -56,7 +62,9 @@
     }
   }
 
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  for (const query of ["(prefers-color-scheme: dark)", "(max-width: 600px)"]) {
+    matchMedia(query).addEventListener("change", draw);
+  }
   document.body.addEventListener("htmx:afterSettle", load);
   load();
 })();

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from .families import FAMILIES, label
+from . import families
+from .labels import Spot, placed
 from .metrics import PRIMARY, describe
 from .rows import Row
 
 AXES = {"parameters": "Parameters", "index_bytes": "Index size"}
-LABELS_NEAR = (0.11, 0.055)  # no two labels closer than this share of the width and of the height
+# Width and height of the drawing in pixels, for which names are placed.
+WIDE, NARROW = (1100.0, 270.0), (290.0, 230.0)
 FRONT = "Pareto front"
 
 
@@ -59,47 +61,50 @@ def tradeoff(rows: Sequence[Row], x: str = "parameters", links: Mapping[str, str
     """nDCG@10 average against `x` (one of `AXES`). `links`: a system's id to the page a click opens."""
     points = points_of(rows, x)
     best = front(points)
-    named = labelled(points, best)
     figure = go.Figure(layout=_layout(points, x))
     if len(best) > 1:
         figure.add_trace(_front_trace(best))
-    for family in [*FAMILIES, *sorted({point.row.family for point in points} - FAMILIES.keys())]:
+    wide, narrow = names(points, best, WIDE), names(points, best, NARROW)
+    for family, name in families.of(point.row.family for point in points):
         members = [point for point in points if point.row.family == family]
-        if members:
-            figure.add_trace(_family_trace(family, members, x, named, links or {}))
+        trace = _family_trace(members, x, links or {})
+        trace.name = name
+        trace.meta = {"family": family, "wide": _written(members, wide), "narrow": _written(members, narrow)}
+        figure.add_trace(trace)
     return figure
 
 
-def labelled(points: Sequence[Point], first: Sequence[Point]) -> set[int]:
-    """Identities of the points whose names fit: the front's first, then by quality, none over another."""
+def names(points: Sequence[Point], first: Sequence[Point], size: tuple[float, float]) -> dict[int, str]:
+    """Identity of a point to the place of its name, for those that fit: first the front, then by quality."""
     if not points:
-        return set()
-    xs, ys = [math.log10(point.place) for point in points], [point.y for point in points]
-    width, height = max(xs) - min(xs) or 1.0, max(ys) - min(ys) or 1.0
-    chosen: list[Point] = []
-    for point in [*first, *sorted(points, key=lambda point: -point.y)]:
-        near = (
-            abs(math.log10(point.place) - math.log10(other.place)) / width < LABELS_NEAR[0]
-            and abs(point.y - other.y) / height < LABELS_NEAR[1]
-            for other in chosen
+        return {}
+    order = [*first, *sorted((point for point in points if point not in first), key=lambda point: -point.y)]
+    across, up = _range(points), _heights(points)
+    spots = [
+        Spot(
+            point.row.system,
+            (math.log10(point.place) - across[0]) / (across[1] - across[0]),
+            (point.y - up[0]) / (up[1] - up[0]),
         )
-        if not any(near):
-            chosen.append(point)
-    return {id(point) for point in chosen}
+        for point in order
+    ]
+    return {id(order[index]): position for index, position in placed(spots, size).items()}
 
 
-def _family_trace(
-    family: str, points: Sequence[Point], x: str, named: set[int], links: Mapping[str, str]
-) -> go.Scatter:
+def _written(points: Sequence[Point], positions: Mapping[int, str]) -> dict[str, list[str]]:
+    """Texts and positions of one trace; the browser takes those for the width it has."""
+    return {
+        "text": [_name(point) if id(point) in positions else "" for point in points],
+        "textposition": [positions.get(id(point), "top center") for point in points],
+    }
+
+
+def _family_trace(points: Sequence[Point], x: str, links: Mapping[str, str]) -> go.Scatter:
     metric = describe(x)
     return go.Scatter(
         x=[point.place for point in points],
         y=[point.y for point in points],
         mode="markers+text",
-        name=label(family),
-        meta={"family": family},
-        text=[_name(point) if id(point) in named else "" for point in points],
-        textposition="top center",
         customdata=[
             [_name(point), metric.format(point.x), links.get(str(point.row.system_id), "")]
             for point in points
@@ -132,55 +137,52 @@ def _layout(points: Sequence[Point], x: str) -> go.Layout:
     has_zero = any(point.x == 0 for point in points) and any(point.x > 0 for point in points)
     return go.Layout(
         template="none",
-        height=340,
-        margin={"l": 52, "r": 24, "t": 18, "b": 48},
+        height=320,
+        margin={"l": 52, "r": 24, "t": 18, "b": 34},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hovermode="closest",
         dragmode=False,
-        legend={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"},
+        showlegend=False,
         xaxis={
             "type": "log",
             "title": None,
             "tickvals": values,
             "ticktext": texts,
-            "range": _range(points),
+            "range": _range(points) if points else None,
             "zeroline": False,
         },
-        yaxis={"title": None, "zeroline": False, "nticks": 6, "range": _heights(points)},
+        yaxis={"title": None, "zeroline": False, "nticks": 6, "range": _heights(points) if points else None},
         shapes=[_break(points)] if has_zero else [],
     )
 
 
 def ticks(points: Sequence[Point], x: str) -> tuple[list[float], list[str]]:
-    """Places and texts of the ticks: powers of ten, with 2 and 5 between where there are few, and `0`."""
+    """Places and texts of the ticks: powers of ten, with others between where they are few, and `0`."""
     metric = describe(x)
     positive = [point.x for point in points if point.x > 0]
     zeros = [point.place for point in points if point.x == 0][:1]
     if not positive:
         return zeros, ["0"] * len(zeros)
     low, high = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
-    steps = (1, 2, 5) if high - low <= 2 else (1,)
+    steps = (1, 2, 5) if high - low <= 2 else (1, 3) if high - low <= 4 else (1,)
     found = [step * 10.0**power for power in range(low, high + 1) for step in steps]
     first, last = min(positive) / 1.3, max(positive) * 1.3
     shown = [value for value in found if first <= value <= last] or [min(positive)]
     return [*zeros, *shown], [*("0" for _ in zeros), *(metric.format(value) for value in shown)]
 
 
-def _range(points: Sequence[Point]) -> list[float] | None:
+def _range(points: Sequence[Point]) -> tuple[float, float]:
+    """Limits of the axis, as logarithms."""
     places = [math.log10(point.place) for point in points]
-    if not places:
-        return None
     margin = max((max(places) - min(places)) * 0.08, 0.15)
-    return [min(places) - margin, max(places) + margin]
+    return min(places) - margin, max(places) + margin
 
 
-def _heights(points: Sequence[Point]) -> list[float] | None:
+def _heights(points: Sequence[Point]) -> tuple[float, float]:
     values = [point.y for point in points]
-    if not values:
-        return None
     margin = max((max(values) - min(values)) * 0.15, 1.0)
-    return [min(values) - margin, max(values) + margin]
+    return min(values) - margin, max(values) + margin
 
 
 def _break(points: Sequence[Point]) -> dict[str, object]:

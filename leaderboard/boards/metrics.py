@@ -108,9 +108,6 @@ _KNOWN = (
         "Documents' vectors as stored, all datasets together",
     ),
     Metric(
-        "dimensions", "Dimensions", Group.SPARSITY, Style.COUNT, None, Across.SAME, "Length of a dense vector"
-    ),
-    Metric(
         "bytes_per_vector",
         "Bytes a vector",
         Group.COST,
@@ -165,6 +162,9 @@ _KNOWN = (
         Style.COUNT,
         False,
         help="Postings read for one query, mean",
+    ),
+    Metric(
+        "dimensions", "Dimensions", Group.SPARSITY, Style.COUNT, None, Across.SAME, "Length of a dense vector"
     ),
     Metric(
         "weight_zeros_share",

@@ -104,7 +104,8 @@ class Summary:
 
 def summaries(leaders: int = 3) -> list[Summary]:
     """Every board with its leaders. Three queries."""
-    boards = list(Benchmark.objects.annotate(dataset_count=Count("datasets", distinct=True)))
+    # Grouping drops the model's own order.
+    boards = list(Benchmark.objects.annotate(dataset_count=Count("datasets")).order_by("position", "name"))
     shown = Entry.objects.filter(is_current=True, average__isnull=False)
     counts = dict(shown.order_by().values_list("benchmark").annotate(count=Count("pk")))
     higher = (

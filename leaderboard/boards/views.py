@@ -165,7 +165,7 @@ def _context(request: HttpRequest, asked: _BoardRequest) -> dict[str, object]:
         "order": asked.order,
         "points": len(points),
         "front": [point.row for point in charts.front(points)],
-        "families": [(name, families.label(name)) for name in {row.family: None for row in asked.rows}],
+        "families": families.of(point.row.family for point in points),
         "underway": queries.underway(asked.board.benchmark),
         "notes": [metric for metric in ordered(set(tables.OVERVIEW)) if metric.help],
     }

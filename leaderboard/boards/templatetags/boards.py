@@ -1,8 +1,11 @@
 """Rounding and labels in templates; the rules themselves are in `boards.metrics` and `boards.families`."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django import template
+from django.utils import timezone
+from django.utils.timesince import timesince
 
 from leaderboard.boards import families
 from leaderboard.boards.metrics import PRIMARY, describe
@@ -50,3 +53,11 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes_left} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """`just now`, `3 minutes ago`, `2 days ago`: the largest unit only."""
+    if timezone.now() - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(moment, depth=1)} ago"
