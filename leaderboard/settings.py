@@ -261,6 +261,10 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 # By name and address together: by address alone, one lecture hall locks itself out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "leaderboard.accounts.lockout.typed_name"
+AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
+# Failures of one name are axes' to count, with the address: by name alone, anybody could lock anybody out.
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip"}
 
 # --- REST ------------------------------------------------------------------------------------------------------------
 KNOX_TOKEN_MODEL = "accounts.AuthToken"
