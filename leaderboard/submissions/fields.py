@@ -17,6 +17,13 @@ DEVICES = [("cpu", "CPU"), ("gpu", "GPU")]
 FORMAT = "Six columns a line: query-id Q0 document-id rank score tag."
 
 
+class NeededField(forms.CharField):
+    """Marked as needed on the page; that it is missing is said by `validation`, in the words REST uses too."""
+
+    def validate(self, value: Any) -> None:
+        """Nothing more: a refusal must not say the same thing twice."""
+
+
 def system_fields(kind: Kind, datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
     if kind.takes == "model":
         return _model_fields()
@@ -28,10 +35,9 @@ def option_fields(kind: Kind) -> dict[str, forms.Field]:
 
 
 def _model_fields() -> dict[str, forms.Field]:
-    typed = {"required": True, "placeholder": EXAMPLE, "autocapitalize": "off", "spellcheck": "false"}
+    typed = {"placeholder": EXAMPLE, "autocapitalize": "off", "spellcheck": "false"}
     return {
-        "location": forms.CharField(
-            required=False,
+        "location": NeededField(
             label="Model id",
             help_text=f"ORG/NAME as on the Hugging Face hub, such as {EXAMPLE}. No path and no web address."
             " Weights must be safetensors; code from the repository is never run.",

@@ -9,7 +9,7 @@ from django.core.files.base import File
 
 from leaderboard.submissions import texts
 from leaderboard.submissions.choices import Choices
-from leaderboard.submissions.fields import option_fields, system_fields
+from leaderboard.submissions.fields import NeededField, option_fields, system_fields
 from leaderboard.submissions.refusals import Refused
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import SubmissionRequest, option_field
@@ -24,11 +24,9 @@ class SubmissionForm(forms.Form):
     kind = forms.CharField(required=False, widget=forms.HiddenInput)
     benchmark = forms.CharField(required=False, widget=forms.HiddenInput)
     key = forms.CharField(required=False, widget=forms.HiddenInput)
-    name = forms.CharField(
-        required=False,
+    name = NeededField(
         label="System name",
         help_text="As the leaderboard will show it. A new version of the same system keeps its name.",
-        widget=forms.TextInput(attrs={"required": True}),
     )
     organisation = forms.CharField(
         required=False, help_text="Who made it: a company, a university, a person."
