@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView, ListAPIView
 from rest_framework.request import Request
@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from evaluations.systems import KINDS, Kind, Option
 from leaderboard.catalog.models import Dataset
 
+from .schema import errors
 from .serializers import DatasetSerializer
 
 
@@ -39,6 +40,7 @@ class KindSerializer(serializers.Serializer[Kind]):
     options = OptionSerializer(many=True)
 
 
+@extend_schema_view(get=extend_schema(responses={200: DatasetSerializer(many=True), **errors(404)}))
 class Datasets(ListAPIView[Dataset]):
     """Every dataset of the catalogue, with the checksums and protocol that make numbers comparable."""
 
@@ -52,7 +54,7 @@ class Kinds(GenericAPIView[Any]):
     serializer_class = KindSerializer
     filter_backends = ()
 
-    @extend_schema(operation_id="kinds_list", responses=KindSerializer(many=True))
+    @extend_schema(operation_id="kinds_list", responses={200: KindSerializer(many=True), **errors(404)})
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(list(KINDS.values()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)

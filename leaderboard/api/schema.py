@@ -11,13 +11,14 @@ from leaderboard.boards.filters import ScaledNumberFilter
 from .serializers import ErrorsSerializer
 
 MEANINGS = {
-    400: "Refused; nothing was stored. Messages by field.",
+    400: "Refused: messages by field. Nothing was stored.",
     401: "No token, or one that is not valid.",
     403: "Not allowed to this token or person.",
-    404: "There is none.",
+    404: "There is none, or no such page of it.",
     409: "Stands against what is there already.",
     413: "Too large.",
     415: "Neither JSON nor a form.",
+    429: "Too many requests; `Retry-After` says when to come back.",
 }
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -72,4 +73,5 @@ extend_schema_field(str)(ScaledNumberFilter)
 
 
 def errors(*codes: int) -> dict[int, OpenApiResponse]:
-    return {code: OpenApiResponse(ErrorsSerializer, MEANINGS[code]) for code in codes}
+    """The named error answers, and those of every address."""
+    return {code: OpenApiResponse(ErrorsSerializer, MEANINGS[code]) for code in (401, *codes, 429)}

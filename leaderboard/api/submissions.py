@@ -40,7 +40,7 @@ class Submissions(GenericAPIView[Any]):
 
     @extend_schema(
         operation_id="submissions_list",
-        responses={200: SubmissionListSerializer(many=True), **errors(401, 404)},
+        responses={200: SubmissionListSerializer(many=True), **errors(404)},
     )
     def get(self, request: Request) -> Response:
         """The caller's own submissions, newest first."""
@@ -54,7 +54,7 @@ class Submissions(GenericAPIView[Any]):
         responses={
             201: SubmittedSerializer,
             200: SubmittedSerializer,
-            **errors(400, 401, 403, 409, 413, 415),
+            **errors(400, 403, 409, 413, 415),
         },
     )
     def post(self, request: Request) -> Response:
@@ -78,7 +78,7 @@ class SubmissionDetail(GenericAPIView[Any]):
     filter_backends = ()
     pagination_class = None
 
-    @extend_schema(operation_id="submissions_read", responses={200: SubmissionSerializer, **errors(401, 404)})
+    @extend_schema(operation_id="submissions_read", responses={200: SubmissionSerializer, **errors(404)})
     def get(self, request: Request, submission_id: UUID) -> Response:
         """One submission with its evaluations: states, stages, progress, queue places, errors, files."""
         return Response(_body(submission_id, request))
@@ -90,7 +90,7 @@ class Cancel(SubmissionDetail):
     @extend_schema(
         operation_id="submissions_cancel",
         request=None,
-        responses={200: SubmissionSerializer, **errors(401, 403, 404)},
+        responses={200: SubmissionSerializer, **errors(403, 404)},
     )
     def post(self, request: Request, submission_id: UUID) -> Response:
         """End what is not over yet. Its owner and the staff only. What is over stays as it is."""
@@ -104,7 +104,7 @@ class Rerun(SubmissionDetail):
     @extend_schema(
         operation_id="submissions_rerun",
         request=None,
-        responses={201: SubmissionSerializer, **errors(400, 401, 403, 404)},
+        responses={201: SubmissionSerializer, **errors(400, 403, 404)},
     )
     def post(self, request: Request, submission_id: UUID) -> Response:
         """Queue the same revision again, as a new submission. Its owner and the staff only."""
