@@ -5,7 +5,7 @@ and hosts.
 """
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 Json = Mapping[str, object]
 
+_LARGEST = sys.float_info.max  # an integer may be beyond it; NaN is not on either side of it
 _RESERVED = ("metrics", "reasons")
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "system": ("kind", "location", "revision", "options"),
@@ -29,6 +30,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "provenance": ("sparseboard", "command", "started", "finished", "durations_s", "runtime"),
     "tracks": (),
 }
+_MAPPINGS = ("options", "checksums", "durations_s", "runtime")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def _track_from(name: str, value: object) -> Findings:
     track = _mapping(value, key)
     details = {detail: found for detail, found in track.items() if detail not in _RESERVED}
     if "rejected" in track:
+        _text(track["rejected"], f"{key}.rejected")
         return Findings(details=details)
     metrics = _mapping(track.get("metrics"), f"{key}.metrics")
     reasons = _mapping(track.get("reasons", {}), f"{key}.reasons")
@@ -121,6 +124,8 @@ def _section(top: Json, name: str, keys: tuple[str, ...]) -> Json:
     for key in keys:
         if key not in section:
             _invalid(f"{name}.{key}", "is missing")
+        if key in _MAPPINGS:
+            _mapping(section[key], f"{name}.{key}")
     return section
 
 
@@ -139,7 +144,7 @@ def _text(value: object, key: str) -> str:
 def _number(value: object, key: str) -> float | int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST <= value <= _LARGEST:
         _invalid(key, "must be a finite number or null")
     return value
 

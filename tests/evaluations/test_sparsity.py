@@ -30,7 +30,9 @@ def test_it_works_by_hand():
 
 def matrices(rows: int):
     row = st.lists(st.integers(-1, 2), min_size=6, max_size=6)
-    return st.lists(row, min_size=1, max_size=rows).map(lambda rows: csr_array(np.array(rows, dtype=np.float64)))
+    return st.lists(row, min_size=1, max_size=rows).map(
+        lambda rows: csr_array(np.array(rows, dtype=np.float64))
+    )
 
 
 @given(matrices(5), matrices(9))

@@ -77,12 +77,22 @@ def test_a_file_says_the_same_as_a_text(tmp_path, suffix):
     if suffix == ".toml":
         path.write_text('kind = "dense"\nlocation = "org/name"\n[options]\nquery_prompt = "query: "\n')
     else:
-        path.write_text(json.dumps({"kind": "dense", "location": "org/name", "options": {"query_prompt": "query: "}}))
+        path.write_text(
+            json.dumps({"kind": "dense", "location": "org/name", "options": {"query_prompt": "query: "}})
+        )
     assert parse_system(str(path)) == parse_system("dense:org/name", ["query_prompt=query: "])
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"kind": 3}', '{"kind": "bm25", "extra": 1}', '{"kind": "bm25", "options": [1]}', "[" * 10**5]
+    "content",
+    [
+        "",
+        "[]",
+        '{"kind": 3}',
+        '{"kind": "bm25", "extra": 1}',
+        '{"kind": "bm25", "options": [1]}',
+        "[" * 10**5,
+    ],
 )
 def test_a_file_that_makes_no_sense_is_refused(tmp_path, content):
     path = tmp_path / "system.json"
@@ -91,13 +101,20 @@ def test_a_file_that_makes_no_sense_is_refused(tmp_path, content):
 
 
 def test_a_spec_survives_its_own_dictionary():
-    for spec in (parse_system("bm25", ["k1=0.9"]), parse_system("dense:org/name@main"), parse_system("run:file")):
+    for spec in (
+        parse_system("bm25", ["k1=0.9"]),
+        parse_system("dense:org/name@main"),
+        parse_system("run:file"),
+    ):
         assert spec_from_dict(spec.to_dict()) == spec
         assert spec_from_dict(json.loads(spec.to_json())).to_json() == spec.to_json()
 
 
 def test_the_same_system_has_the_same_canonical_text_however_it_was_written():
-    assert parse_system("bm25", ["b=0.4", "k1=0.9"]).to_json() == parse_system("bm25", ["k1=0.90", "b=0.4"]).to_json()
+    assert (
+        parse_system("bm25", ["b=0.4", "k1=0.9"]).to_json()
+        == parse_system("bm25", ["k1=0.90", "b=0.4"]).to_json()
+    )
 
 
 def test_a_spec_cannot_be_changed():

@@ -1,0 +1,101 @@
+"""What a submitted model's folder may not do. Each file here is one that a library would have obeyed."""
+
+import json
+
+import pytest
+
+from evaluations.errors import EvaluationError
+from evaluations.systems.safety import check_folder, module_folders
+
+MODULES = [
+    {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+    {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text("{}")
+    (tmp_path / "modules.json").write_text(json.dumps(MODULES))
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    return tmp_path
+
+
+def refusal(folder) -> str:
+    with pytest.raises(EvaluationError) as caught:
+        check_folder(folder)
+    return str(caught.value)
+
+
+def test_an_ordinary_model_passes(folder):
+    check_folder(folder)
+
+
+def test_all_minilm_passes(minilm):
+    check_folder(minilm)
+    assert module_folders(minilm)[0] == minilm
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", {"auto_map": {"AutoModel": "modeling.Model"}}),
+        ("config.json", {"text_config": [{"auto_map": {"AutoModel": "modeling.Model"}}]}),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["tokenization.T", None]}}),
+        ("config.json", {"attn_implementation": "kernels-community/flash-attn"}),
+        ("config.json", {"_attn_implementation": "org/kernel"}),
+        ("sentence_bert_config.json", {"model_args": {"trust_remote_code": True}}),
+        ("1_Pooling/config.json", {"activation_function": "os.system"}),
+        ("modules.json", [{"idx": 0, "path": "", "type": "modeling.Transformer"}]),
+        ("modules.json", [{"idx": 0, "path": "", "type": "sentence_transformers_evil.Transformer"}]),
+        (
+            "modules.json",
+            [{"idx": 0, "path": "../other", "type": "sentence_transformers.models.Transformer"}],
+        ),
+        ("router_config.json", {"types": {"query_0": "evil.Module"}}),
+        ("1_Pooling/router_config.json", {"types": {"document_0": "evil.Module"}}),
+    ],
+)
+def test_what_would_run_foreign_code_is_refused_by_file(folder, name, content):
+    (folder / name).write_text(json.dumps(content))
+    assert refusal(folder).startswith(f"error[MODEL-CODE]: {name} ")
+
+
+def test_a_router_of_the_librarys_own_modules_passes(folder):
+    types = {"query_0": "sentence_transformers.models.Transformer"}
+    (folder / "router_config.json").write_text(json.dumps({"types": types}))
+    check_folder(folder)
+
+
+def test_pickled_weights_alone_are_refused(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert refusal(folder).startswith("error[MODEL-WEIGHTS]")
+
+
+def test_a_module_with_pickled_weights_is_refused_by_its_folder(folder):
+    (folder / "1_Pooling" / "pytorch_model.bin").write_bytes(b"")
+    assert refusal(folder).startswith("error[MODEL-WEIGHTS]: 1_Pooling ")
+
+
+def test_pickles_beside_safetensors_are_left_alone(folder):
+    (folder / "pytorch_model.bin").write_bytes(b"")
+    check_folder(folder)
+
+
+def test_a_folder_without_weights_is_refused(folder):
+    (folder / "model.safetensors").unlink()
+    assert "only safetensors are loaded" in refusal(folder)
+
+
+@pytest.mark.parametrize("content", ["{", "[" * 10**5, "\xff"])
+def test_a_damaged_configuration_is_refused_by_name(folder, content):
+    (folder / "config.json").write_bytes(content.encode("latin-1"))
+    assert refusal(folder).startswith("error[MODEL-CONFIG]: config.json")
+
+
+def test_settings_nested_beyond_recursion_are_still_read(folder):
+    deep = '{"a":' * 500 + '{"auto_map": {}}' + "}" * 500
+    (folder / "config.json").write_text(deep)
+    assert refusal(folder).startswith("error[MODEL-CODE]")
