@@ -149,7 +149,8 @@ def _asked(request: HttpRequest, benchmark: str) -> _BoardRequest:
 def _context(request: HttpRequest, asked: _BoardRequest) -> dict[str, object]:
     table = tables.table_of(asked.board, asked.rows, asked.view, asked.order)
     table.request = request
-    table.paginate(page=_page(request), per_page=tables.ROWS_PER_PAGE)
+    table.paginate(per_page=tables.ROWS_PER_PAGE)
+    table.page = table.paginator.get_page(request.GET.get("page"))
     points = charts.points_of(asked.rows, asked.axis)
     return {
         "board": asked.board,
@@ -162,18 +163,13 @@ def _context(request: HttpRequest, asked: _BoardRequest) -> dict[str, object]:
         "view": asked.view,
         "axes": charts.AXES,
         "axis": asked.axis,
-        "order": asked.order,
+        "order": next(iter(table.order_by)),
         "points": len(points),
         "front": [point.row for point in charts.front(points)],
         "families": families.of(point.row.family for point in points),
         "underway": queries.underway(asked.board.benchmark),
         "notes": [metric for metric in ordered(set(tables.OVERVIEW)) if metric.help],
     }
-
-
-def _page(request: HttpRequest) -> int:
-    text = request.GET.get("page", "1")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
 
 
 def _download(path: str | None, filename: str) -> FileResponse:

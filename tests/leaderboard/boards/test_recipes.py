@@ -1,0 +1,115 @@
+"""The printed command: what stands in it, and that it gives the number on the board."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evaluations import pipeline
+from evaluations.datasets import load
+from evaluations.report import read_report
+from evaluations.systems.parse import parse_system
+from leaderboard.boards.recipes import recipe
+from leaderboard.catalog.models import Dataset, Revision, RevisionFile
+from tests.conftest import ROOT
+from tests.factories import make_dataset, make_revision
+
+pytestmark = pytest.mark.django_db
+
+BM25 = {"k1": 1.5, "b": 0.75, "method": "lucene", "stemmer": "english", "stopwords": "english"}
+
+
+def bm25(**options: object) -> Revision:
+    return make_revision(kind="bm25", options=BM25 | options)
+
+
+def one_line(command: str) -> str:
+    return " ".join(command.replace("\\\n", " ").split())
+
+
+def test_it_works() -> None:
+    dataset = make_dataset("mini", source="mini")
+    found = recipe(bm25(), dataset, "cpu")
+    assert (
+        one_line(found.command)
+        == "python -m evaluations evaluate --system bm25 --dataset mini --out out/mini"
+    )
+    assert found.needs == ()
+
+
+def test_options_that_differ_from_the_defaults_are_named_and_quoted() -> None:
+    command = one_line(recipe(bm25(k1=0.9, stemmer="none"), make_dataset(), "cpu").command)
+    assert "--option k1=0.9 --option stemmer=none" in command
+    assert "--option b" not in command
+    prompts = make_revision(
+        kind="dense", location="org/name", version="abc", options={"query_prompt": "query: $(rm -rf /)"}
+    )
+    assert "--option 'query_prompt=query: $(rm -rf /)'" in recipe(prompts, make_dataset(), "cpu").command
+
+
+def test_a_hub_model_is_named_with_its_commit_and_precision() -> None:
+    revision = make_revision(
+        kind="dense", location="org/name", version="c9745ed1", options={"precision": "bf16"}
+    )
+    command = one_line(recipe(revision, make_dataset("scifact", source="beir/scifact"), "gpu").command)
+    assert "--system dense:org/name@c9745ed1" in command
+    assert "--precision bf16 --device cuda" in command
+    assert "--dataset beir/scifact" in command
+
+
+def test_a_folder_is_named_by_its_checksums_and_never_by_its_path() -> None:
+    dataset = make_dataset(
+        "tickets",
+        source="/srv/private/tickets",
+        split="dev",
+        self_hits="remove",
+        corpus_checksum="a" * 64,
+        queries_checksum="b" * 64,
+        qrels_checksum="c" * 64,
+    )
+    found = recipe(bm25(), dataset, "cpu")
+    assert "--dataset ./tickets --split dev --self-hits remove" in one_line(found.command)
+    assert "/srv" not in found.command + "".join(found.needs)
+    assert found.needs == (
+        f"./tickets: the collection as a BEIR folder; checksums corpus {'a' * 16}, queries {'b' * 16},"
+        f" qrels {'c' * 16}",
+    )
+
+
+def test_what_a_registered_name_declares_is_not_repeated() -> None:
+    arguana = make_dataset("arguana", source="beir/arguana", self_hits="remove")
+    assert "--self-hits" not in recipe(bm25(), arguana, "cpu").command
+    other = make_dataset("arguana", source="beir/arguana", self_hits="keep")
+    assert "--self-hits keep" in one_line(recipe(bm25(), other, "cpu").command)
+
+
+def test_a_submitted_run_is_named_as_it_is_downloaded() -> None:
+    dataset = make_dataset("mini", source="mini")
+    revision = make_revision(kind="run", version="sha256:0123456789abcdef", options={"exhausted": True})
+    upload = RevisionFile(
+        revision=revision, dataset=dataset, file="uploads/1/mini.trec.gz", sha256="d" * 64, size_bytes=9
+    )
+    found = recipe(revision, dataset, "cpu", upload)
+    assert "--system run:mini.trec.gz --option exhausted=true --dataset mini" in one_line(found.command)
+    assert found.needs == (f"mini.trec.gz: the submitted run, sha256 {'d' * 64}",)
+
+
+def test_the_printed_command_runs_and_gives_the_same_number(tmp_path: Path) -> None:
+    revision = bm25(k1=0.9)
+    dataset = Dataset(name="mini", source="mini", split="test", self_hits="keep")
+    spec = parse_system("bm25", ["k1=0.9"])
+    here = pipeline.evaluate(pipeline.Request(spec, tmp_path / "here"), load("mini"))
+    shown = recipe(revision, dataset, "cpu").command
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        ["bash", "-c", shown], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    there = read_report(tmp_path / "out" / "mini")
+    assert there.tracks["retrieval"].metrics["nDCG@10"] == here.tracks["retrieval"].metrics["nDCG@10"]
+    assert there.protocol["retrieval"]["hash"] == here.protocol["retrieval"]["hash"]
