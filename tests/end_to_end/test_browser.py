@@ -1,0 +1,130 @@
+"""The path a person walks, in Chromium: sign up, submit, watch, find the row, sort, open the chart."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+
+from tests.conftest import require_binary
+from tests.end_to_end.services import Board
+
+pytestmark = pytest.mark.services
+
+STAGES = re.compile(r"loading|encoding|searching|scoring")
+EVALUATION_MS = 240_000
+
+
+class Console:
+    """What the browser complained about, with the page it was on."""
+
+    def __init__(self, page: Page) -> None:
+        self.complaints: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        page.on("requestfailed", lambda request: self._failed(request.url, request.failure))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"{message.location}: {message.text}")
+
+    def _failed(self, url: str, failure: str | None) -> None:
+        if failure != "net::ERR_ABORTED":  # a poll that the next page cut short
+            self.complaints.append(f"{url}: {failure}")
+
+
+@pytest.fixture
+def page(board: Board) -> Iterator[Page]:
+    binary = require_binary("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=binary,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+            ],
+        )
+        page = browser.new_page(base_url=board.url, viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(15_000)
+        yield page
+        browser.close()
+
+
+def sign_up(page: Page, username: str) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Sign up").first.click()
+    page.get_by_label("Username").fill(username)
+    page.locator("input[name=password1]").fill("correct horse battery")
+    page.locator("input[name=password2]").fill("correct horse battery")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_text(username).first).to_be_visible()
+
+
+def submit(page: Page, kind: str, **fields: str) -> None:
+    page.get_by_role("link", name="Submit a system").first.click()
+    choice = page.locator(".choice a").filter(has_text=re.compile(f"^{kind}$"))
+    choice.click()
+    expect(choice).to_have_attribute("aria-current", "true")
+    for name, value in fields.items():
+        page.locator(f"#submission [name={name}]").fill(value)
+    page.locator("#submission button[type=submit]").click()
+    expect(page).to_have_url(re.compile(r"/submissions/[0-9a-f-]{36}/"))
+
+
+def watch(page: Page) -> set[str]:
+    """The stages that the status page showed, by itself, until the submission succeeded."""
+    page.evaluate("window.neverReloaded = true")
+    seen: set[str] = set()
+    status = page.locator("#status")
+    for _ in range(EVALUATION_MS // 250):
+        text = status.inner_text()
+        seen.update(STAGES.findall(text))
+        assert "failed" not in text, text
+        if "See the leaderboard" in text:
+            break
+        page.wait_for_timeout(250)
+    expect(page.get_by_role("link", name="See the leaderboard")).to_be_visible()
+    assert page.evaluate("window.neverReloaded")
+    return seen
+
+
+def systems_in_order(page: Page) -> list[str]:
+    return [name.strip() for name in page.locator("#board tbody th a").all_inner_texts()]
+
+
+def test_from_sign_up_to_the_chart(page: Page) -> None:
+    console = Console(page)
+    sign_up(page, "alice")
+    submit(page, "BM25", name="BM25")
+    watch(page)
+    submit(page, "Dense bi-encoder", name="MiniLM", location="sentence-transformers/all-MiniLM-L6-v2")
+    stages = watch(page)
+    assert {"loading", "encoding"} <= stages
+
+    page.get_by_role("link", name="See the leaderboard").click()
+    expect(page.locator("#board tbody tr")).to_have_count(2)
+    assert systems_in_order(page) == ["MiniLM", "BM25"]  # 0.768 and 0.658
+    page.get_by_role("link", name="Index size", exact=True).last.click()
+    expect(page.locator("#board tbody th a").first).to_have_text("BM25")  # 0.1 MB and 0.3 MB
+    assert "sort=" in page.url
+    page.reload()
+    assert systems_in_order(page) == ["BM25", "MiniLM"]
+
+    expect(page.locator("#plot.drawn .scatterlayer .point")).to_have_count(2)
+    page.get_by_role("link", name="MiniLM").last.click()
+    expect(page.get_by_text("python -m evaluations evaluate").first).to_be_visible()
+    assert console.complaints == []
+
+
+def test_a_refused_form_says_where_and_keeps_what_was_typed(page: Page) -> None:
+    sign_up(page, "alice")
+    page.goto("/submit/?kind=dense&benchmark=mini")
+    page.locator("#submission [name=name]").fill("My model")
+    page.locator("#submission [name=location]").fill("../../etc/passwd")
+    page.locator("#submission button[type=submit]").click()
+    expect(page.get_by_role("alert")).to_contain_text("ORG/NAME")
+    expect(page.locator("#submission [name=name]")).to_have_value("My model")
+    page.goto("/submissions/")
+    expect(page.locator("tbody tr")).to_have_count(0)
