@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from django.conf import settings
 from django.core.management import call_command
@@ -199,7 +199,7 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what it started, and did not take along
         self._read(child)
-        self._selector.unregister(process.stdout)
+        self._listen_no_more(process.stdout)
         process.stdout.close()
         child.process, child.unfinished = None, b""
         return process
@@ -212,13 +212,16 @@ class Supervisor:
         if child.process is None or child.process.stdout is None:
             return
         data = child.process.stdout.read(READ_BYTES)
-        if (
-            data == b""
-        ):  # closed by a process that is still there: nothing more to read, and no reason to spin
-            time.sleep(TICK_SECONDS)
+        if data == b"":
+            self._listen_no_more(child.process.stdout)
         *lines, child.unfinished = (child.unfinished + (data or b"")).split(b"\n")
         for line in lines:
             self._say(child, line.decode("utf-8", errors="replace").rstrip())
+
+    def _listen_no_more(self, stream: IO[bytes]) -> None:
+        """A pipe whose writer is gone is always ready to be read, and would keep the loop busy."""
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(stream)
 
     def _say(self, child: Child, line: str) -> None:
         if line:
