@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Model
 from django.http import HttpRequest
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ else:
     Admin, Inline = admin.ModelAdmin, admin.TabularInline
 
 SHOWN_CHARACTERS = 60
+
+admin.site.site_header = admin.site.site_title = f"{settings.SITE_NAME} operations"
+admin.site.enable_nav_sidebar = False  # the queue's columns need the width
 
 
 class ReadOnly:
@@ -34,6 +37,10 @@ class ReadOnlyAdmin(ReadOnly, Admin):
     show_full_result_count = False  # one COUNT less on tables that only grow
     list_per_page = 50
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Every column: by itself Django leaves out ids and times, which are not editable."""
+        return [field.name for field in self.opts.fields]
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         name = f"{self.opts.app_label}.change_{self.opts.model_name}"
         return bool(request.user.is_active and request.user.has_perm(name))
@@ -54,8 +61,3 @@ def report(request: HttpRequest, done: int, of: int, deed: str) -> None:
 def shortened(text: object) -> str:
     whole = str(text)
     return whole if len(whole) <= SHOWN_CHARACTERS else f"{whole[: SHOWN_CHARACTERS - 1]}…"
-
-
-def field_names(model: type[Model]) -> list[str]:
-    """All own columns, for `readonly_fields`."""
-    return [field.name for field in model._meta.fields]

@@ -165,6 +165,15 @@ def test_publish_again_sends_one_hint_a_group_that_waits(client: Client) -> None
     assert {row.submission_id for row in rows} == {live.pk}
 
 
+def test_a_submissions_page_shows_its_id_time_evaluations_and_history(client: Client) -> None:
+    submission = a_whole_submission()
+    page = client.get(address(Submission, "change", submission.pk)).content.decode()
+    assert str(submission.pk) in page
+    assert "Created at" in page
+    for row in (*submission.evaluations.all(), *submission.events.all()):
+        assert address(type(row), "change", row.pk) in page
+
+
 def test_the_queue_tells_waiting_held_expired_and_failed_apart(client: Client) -> None:
     now = timezone.now()
     rows = {
