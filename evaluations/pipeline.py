@@ -66,6 +66,10 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
         spec = kind.pin(request.spec, allow_path=True)
         system = kind.load(spec, request.runtime)
     run = _retrieved(system, dataset, progress)
+    if not kind.needs_corpus:
+        run = _known_documents(run, dataset)
+    for warning in run.warnings:
+        progress.note(f"warning: {warning}")
     findings = {"sparsity": system.sparsity()} if "sparsity" in request.tracks else {}
     report = Report(
         system={**spec.to_dict(), "family": kind.family, "warnings": list(run.warnings), **_files(system)},
@@ -131,9 +135,22 @@ def _retrieved(system: System, dataset: Dataset, progress: Progress) -> Run:
     """The run to depth `DEPTH`. One more is asked for where self-hits are then taken out."""
     system.index(dataset.documents, progress)
     run = system.retrieve(dataset.queries, DEPTH + (dataset.self_hits == "remove"), progress)
-    for warning in run.warnings:
-        progress.note(f"warning: {warning}")
     return _final(run, dataset)
+
+
+def _known_documents(run: Run, dataset: Dataset) -> Run:
+    """A run over other documents is refused, one over some others is warned about; they stay in its lists."""
+    if dataset.document_ids is None:
+        return run
+    found = {document for ranked in run.lists.values() for document in ranked.document_ids}
+    absent = found.difference(dataset.document_ids)
+    if absent and absent == found:
+        problem = f"none of the run's documents, such as {min(absent)}, is in the corpus of {dataset.name}"
+        raise EvaluationError("RUN-DOCUMENTS", f"{problem}; check that the run is of this dataset")
+    if not absent:
+        return run
+    warning = f"{len(absent)} documents of the run are not in the corpus, such as {min(absent)}"
+    return replace(run, warnings=(*run.warnings, warning))
 
 
 def _final(run: Run, dataset: Dataset) -> Run:

@@ -1,6 +1,6 @@
 """A dataset as the rest of the package sees it, wherever it came from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -32,19 +32,23 @@ class Dataset:
     """Corpus, judged queries and qrels of one split.
 
     `queries` holds the judged queries that have a text, and only those. `documents` is None where the
-    corpus is absent or was not asked for; `document_count` is None only where it is absent. `qrels` is None
-    in the process that runs the model.
+    corpus is absent or was not asked for, `document_ids` only where it is absent. `qrels` is None in the
+    process that runs the model.
     """
 
     name: str
     split: str
     documents: Documents | None
-    document_count: int | None
+    document_ids: Collection[str] | None
     queries: Mapping[str, str]
     qrels: Mapping[str, Mapping[str, int]] | None
     self_hits: SelfHits
     checksums: Checksums
     warnings: tuple[str, ...] = ()
+
+    @property
+    def document_count(self) -> int | None:
+        return None if self.document_ids is None else len(self.document_ids)
 
     def blind(self) -> "Dataset":
         """The same dataset as the process that runs a submitted model may see it: without judgements."""

@@ -32,7 +32,7 @@ class Declaration:
 
 @dataclass
 class _Corpus:
-    ids: list[str] = field(default_factory=list)
+    ids: dict[str, None] = field(default_factory=dict)  # ordered, and quick to ask
     texts: list[str] = field(default_factory=list)
     content: ContentChecksum = field(default_factory=ContentChecksum)
     empty: int = 0
@@ -55,8 +55,8 @@ def read_folder(folder: Path, wanted: Declaration, *, corpus: bool = True, qrels
     return Dataset(
         name=wanted.name or declared.name or folder.resolve().name,
         split=split,
-        documents=Documents(documents.ids, documents.texts) if documents and corpus else None,
-        document_count=len(documents.ids) if documents else None,
+        documents=Documents(list(documents.ids), documents.texts) if documents and corpus else None,
+        document_ids=documents.ids.keys() if documents else None,
         queries=queries,
         qrels=shown.grades if shown else None,
         self_hits=wanted.self_hits or declared.self_hits or "keep",
@@ -129,18 +129,16 @@ def _corpus(folder: Path, *, keep_texts: bool) -> _Corpus | None:
     if path is None:
         return None
     corpus = _Corpus()
-    seen: set[str] = set()
     for number, record in json_objects(path):
         document_id = checked_id(text_field(record, "_id", path, number), path, number)
-        if document_id in seen:
+        if document_id in corpus.ids:
             raise malformed(path, number, f"document id {document_id} was there before; ids must differ")
-        seen.add(document_id)
         title = text_field(record, "title", path, number, default="")
         text = text_field(record, "text", path, number)
         corpus.content.add(document_id, title, text)
         joined = f"{title} {text}".strip()
         corpus.empty += not joined
-        corpus.ids.append(document_id)
+        corpus.ids[document_id] = None
         if keep_texts:
             corpus.texts.append(joined)
     if not corpus.ids:
@@ -163,7 +161,6 @@ def _warnings(
         yield f"{len(missing)} judged queries have no text and score 0, such as {missing[0]}"
     if judged.repeated:
         yield f"{judged.repeated} judgements of the qrels are there more than once with the same grade"
-    if corpus:
-        known = set(corpus.ids)
-        if absent := {doc for grades in judged.grades.values() for doc in grades if doc not in known}:
-            yield f"{len(absent)} judged documents are not in the corpus, such as {min(absent)}"
+    judged_documents = {document for grades in judged.grades.values() for document in grades}
+    if corpus and (absent := judged_documents - corpus.ids.keys()):
+        yield f"{len(absent)} judged documents are not in the corpus, such as {min(absent)}"

@@ -22,6 +22,8 @@ Value = str | int | float | bool | None
 OptionType = Literal["int", "float", "str", "bool"]
 Takes = Literal["nothing", "model", "file"]
 
+MAX_TEXT = 2000  # characters of an option such as a prompt
+
 
 @dataclass(frozen=True)
 class Option:
@@ -42,6 +44,8 @@ class Option:
         typed = self._typed(value)
         if self.choices and typed not in self.choices:
             raise self._out_of_range(value, f"one of {', '.join(self.choices)}")
+        if isinstance(typed, str) and len(typed) > MAX_TEXT:
+            raise self._out_of_range(value, f"at most {MAX_TEXT} characters long")
         if isinstance(typed, int | float) and not isinstance(typed, bool):
             self._check_range(typed)
         return typed

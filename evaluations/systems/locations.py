@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from evaluations.errors import EvaluationError, EvaluationFailed
@@ -192,6 +193,13 @@ def _model_files(folder: Path) -> Iterator[Path]:
 
 
 def _sha256(path: Path) -> str:
+    status = path.stat()
+    return _sha256_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=MAX_FILES)
+def _sha256_of(path: Path, size: int, modified: int) -> str:  # noqa: ARG001 - they are what tells versions apart
+    """Remembered in a process: a model is pinned and then fetched, and its weights may be many gigabytes."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):

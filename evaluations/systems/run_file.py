@@ -22,11 +22,11 @@ class RunFile:
         self._path = Path(spec.location or "")
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
-        self._known = None if documents is None else frozenset(documents.ids)
+        """A run was searched elsewhere: there is nothing to index."""
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("searching"):
-            run = read_run(self._path, queries, self._known)
+            run = read_run(self._path, queries)
         return replace(run, lists={query_id: _cut(ranked, depth) for query_id, ranked in run.lists.items()})
 
     def sparsity(self) -> Findings:

@@ -9,20 +9,29 @@ from evaluations.errors import EvaluationError
 
 MAX_JSON_BYTES = 4 * 1024 * 1024  # larger ones are vocabularies, which hold no settings
 MODULES = "modules.json"
+ADAPTER = "adapter_config.json"
 _OWN_PREFIX = "sentence_transformers."
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses what would run the submitter's code, or what is not in safetensors.
+    """Refuses what would run the submitter's code, what is not in safetensors, and what is not whole.
 
-    Raises EvaluationError `MODEL-CODE`, `MODEL-WEIGHTS` or `MODEL-CONFIG`, naming the file.
+    Raises EvaluationError `MODEL-CODE`, `MODEL-WEIGHTS`, `MODEL-ADAPTER` or `MODEL-CONFIG`, naming the file.
     """
     for path in sorted(folder.rglob("*.json")):
         if path.stat().st_size <= MAX_JSON_BYTES:
             name = path.relative_to(folder).as_posix()
             _check_settings(_json(path, name), name)
     _check_weights(folder)
+    for inner in module_folders(folder):
+        if (inner / ADAPTER).is_file():
+            # Its base would be another repository, at a revision that nobody pinned.
+            _refuse(
+                "MODEL-ADAPTER",
+                ADAPTER,
+                "makes this an adapter of another model; merge it and submit the whole",
+            )
 
 
 def module_folders(folder: Path) -> list[Path]:

@@ -38,15 +38,13 @@ class RunLimits:
 def read_run(
     source: Path | IO[bytes],
     query_ids: Collection[str],
-    document_ids: Collection[str] | None = None,
     limits: RunLimits | None = None,
     *,
     may_be_empty: bool = False,
 ) -> Run:
     """The ranked lists of those queries that are in `query_ids`, in the one order, scores rounded to float32.
 
-    Lines of other queries, and lines that name documents that are not in `document_ids` (where known), are
-    counted in the warnings; the former are ignored. `source` is a path, or a binary stream that can seek.
+    Other queries are ignored, counted in the warnings. `source` is a path, or a binary stream that can seek.
     `may_be_empty` is for runs of our own systems, which may find nothing. Raises EvaluationError `RUN-...`:
     what is wrong, in which line, how to mend it.
     """
@@ -61,7 +59,7 @@ def read_run(
             ) from error
         except OSError as error:
             raise EvaluationError("RUN-MISSING", f"the run cannot be read: {error}") from error
-    return reader.finished(document_ids, may_be_empty=may_be_empty)
+    return reader.finished(may_be_empty=may_be_empty)
 
 
 class _Reader:
@@ -100,7 +98,7 @@ class _Reader:
             self._contradicted.add(query_id)
         self._last[query_id] = here
 
-    def finished(self, document_ids: Collection[str] | None, *, may_be_empty: bool) -> Run:
+    def finished(self, *, may_be_empty: bool) -> Run:
         if not self._scores and not self._unknown and not may_be_empty:
             raise EvaluationError("RUN-EMPTY", f"the run has no lines; each has six columns: {COLUMNS}")
         if not self._scores and self._unknown:
@@ -110,11 +108,9 @@ class _Reader:
                 f" {next(iter(self._unknown))}, the dataset {next(iter(self._query_ids), 'none')});"
                 " check that it is of this dataset and split",
             )
-        return Run(
-            {query: _ranked(scores) for query, scores in self._scores.items()}, self._warnings(document_ids)
-        )
+        return Run({query: _ranked(scores) for query, scores in self._scores.items()}, self._warnings())
 
-    def _warnings(self, document_ids: Collection[str] | None) -> tuple[str, ...]:
+    def _warnings(self) -> tuple[str, ...]:
         warnings = []
         if self._unknown:
             count = f"{'at least ' if len(self._unknown) >= MAX_UNKNOWN else ''}{len(self._unknown)}"
@@ -127,12 +123,6 @@ class _Reader:
                 f"in {len(self._contradicted)} queries, such as {min(self._contradicted)}, ranks of the run"
                 " contradict its scores; the scores decide, highest first"
             )
-        if document_ids is not None:
-            absent = [document for document in self._documents if document not in document_ids]
-            if absent:
-                warnings.append(
-                    f"{len(absent)} documents of the run are not in the corpus, such as {absent[0]}"
-                )
         return tuple(warnings)
 
 

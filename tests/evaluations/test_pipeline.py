@@ -106,6 +106,18 @@ def test_warnings_of_a_run_reach_the_report(write_dataset, tmp_path, out):
     assert "1 query ids of the run are not judged" in report.system["warnings"][0]
 
 
+def test_documents_that_are_not_in_the_corpus_are_counted(write_dataset, tmp_path, out):
+    submitted = run_file(tmp_path, "q1 Q0 d1 1 2 t\nq1 Q0 x9 2 1 t\nq2 Q0 x9 1 1 t\n")
+    report = pipeline.evaluate(request_for(f"run:{submitted}", out), load(write_dataset(), corpus=False))
+    assert report.system["warnings"] == ["1 documents of the run are not in the corpus, such as x9"]
+
+
+def test_a_run_over_another_corpus_is_refused(write_dataset, tmp_path, out):
+    submitted = run_file(tmp_path, "q1 Q0 x1 1 2 t\nq2 Q0 x2 1 2 t\n")
+    with pytest.raises(EvaluationError, match=r"RUN-DOCUMENTS.*such as x1, is in the corpus of tiny"):
+        pipeline.evaluate(request_for(f"run:{submitted}", out), load(write_dataset(), corpus=False))
+
+
 def test_a_run_that_is_another_than_was_pinned_is_refused(write_dataset, tmp_path, out):
     submitted = run_file(tmp_path, "q1 Q0 d1 1 2 t\n")
     spec = tmp_path / "system.json"

@@ -133,11 +133,6 @@ def test_queries_that_are_not_judged_are_ignored_and_counted():
     assert run.warnings == ("2 query ids of the run are not judged queries and are ignored, such as x8",)
 
 
-def test_documents_that_are_not_in_the_corpus_are_counted():
-    run = read("q1 Q0 d1 1 2 t\nq1 Q0 d9 2 1 t\n", document_ids={"d1"})
-    assert run.warnings == ("1 documents of the run are not in the corpus, such as d9",)
-
-
 def test_ranks_that_contradict_the_scores_are_warned_about():
     """A run of distances is upside down when its scores are taken as similarities."""
     run = read("q1 Q0 near 1 0.1 t\nq1 Q0 far 2 0.9 t\nq2 Q0 a 1 2 t\nq2 Q0 b 2 1 t\n")

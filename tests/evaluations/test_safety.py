@@ -84,6 +84,11 @@ def test_pickles_beside_safetensors_are_left_alone(folder):
     check_folder(folder)
 
 
+def test_an_adapter_of_a_model_that_nobody_pinned_is_refused(folder):
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/other"}))
+    assert refusal(folder).startswith("error[MODEL-ADAPTER]: adapter_config.json ")
+
+
 def test_a_folder_without_weights_is_refused(folder):
     (folder / "model.safetensors").unlink()
     assert "only safetensors are loaded" in refusal(folder)

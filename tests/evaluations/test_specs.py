@@ -54,6 +54,7 @@ def test_options_are_typed():
         ("dense:a/b", ["precision=fp8"], "error[OPTION-RANGE]"),
         ("run:x", ["exhausted=yes"], "error[OPTION-TYPE]: option exhausted: 'yes' is not true or false"),
         ("bm25", ["precision=fp32"], "error[OPTION-UNKNOWN]"),
+        ("dense:a/b", ["query_prompt=" + "x" * 2001], "error[OPTION-RANGE]: option query_prompt"),
         ("bm25:place", [], "error[SYSTEM-LOCATION]: bm25 takes no location; write bm25"),
         ("dense", [], "error[SYSTEM-LOCATION]: dense needs a model; write dense:ORG/NAME[@REVISION]"),
         ("run:", [], "error[SYSTEM-LOCATION]: run needs a file; write run:FILE"),
