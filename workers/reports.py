@@ -1,13 +1,11 @@
 """What a report must say before it is published, and what a reader of it must not see."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from evaluations.errors import EvaluationFailed
 from evaluations.report import Report
-from evaluations.systems import kind_of
+from leaderboard.boards.recipes import recipe
 from leaderboard.catalog.models import Dataset, Revision
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
@@ -23,7 +21,7 @@ def publishable(report: Report, claim: Claim, submission: Submission, dataset: D
     revision = submission.revision
     named = {"location": revision.location or None, "revision": revision.version or None}
     worker = {
-        "command": recipe(revision, dataset, claim, submission.device),
+        "command": _recipe(revision, dataset, submission.device),
         "worker": claim.worker,
         "attempt": claim.attempt,
     }
@@ -65,25 +63,7 @@ def _check_tracks(report: Report, claim: Claim, dataset: Dataset) -> None:
         )
 
 
-def recipe(revision: Revision, dataset: Dataset, claim: Claim, device: str) -> str:
-    """The command that repeats the evaluation, as a person types it on a machine of their own."""
-    kind = kind_of(revision.kind)
-    place = {"nothing": "", "model": f":{revision.location}@{revision.version}", "file": ":RUN-FILE"}[
-        kind.takes
-    ]
-    defaults = {option.name: option.default for option in kind.options}
-    changed = {name: value for name, value in revision.options.items() if value != defaults.get(name)}
-    options = [part for name, value in changed.items() for part in ("--option", f"{name}={_text(value)}")]
-    source = dataset.name if Path(dataset.source).is_absolute() else dataset.source
-    arguments = ["evaluate", "--system", f"{revision.kind}{place}", *options, "--dataset", source]
-    arguments += ["--split", dataset.split, "--self-hits", dataset.self_hits]
-    arguments += ["--tracks", ",".join(track.value for track in claim.tracks)]
-    arguments += ["--device", "cuda" if device == "gpu" else "cpu", "--out", "result"]
-    return shlex.join(["python", "-m", "evaluations", *arguments])
-
-
-def _text(value: object) -> str:
-    """As `--option` reads it."""
-    if value is None:
-        return "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _recipe(revision: Revision, dataset: Dataset, device: str) -> str:
+    """The command that the board prints for it, on one line."""
+    upload = revision.uploads.filter(dataset=dataset).first()
+    return recipe(revision, dataset, device, upload).command.replace(" \\\n    ", " ")

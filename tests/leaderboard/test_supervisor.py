@@ -73,7 +73,9 @@ def output() -> Watched:
 
 def test_every_line_says_whose_it_is(output):
     output.run(
-        python("web", "print('one'); print('two')"), python("reconciler", SLEEPER), until=lambda s: "two" in s
+        python("web", "print('one'); print('two')"),
+        python("reconciler", SLEEPER),
+        until=lambda s: "two" in s and "pid" in s,
     )
     lines = output.getvalue().splitlines()
     assert "web        | one" in lines

@@ -47,29 +47,16 @@ def submission(**fields) -> Submission:
     return Submission(revision=Revision(**defaults | fields), device="cpu")
 
 
-def test_a_report_names_the_system_as_it_was_submitted(dataset):
-    bm25 = submission(kind="bm25", version="", location="")
-    found = reports.publishable(report(), claim(), bm25, dataset)
-    assert (found.system["location"], found.system["revision"]) == (None, None)
+def test_a_report_names_the_system_as_it_was_submitted_and_the_command_that_repeats_it(db, dataset):
+    dense = submission(kind="dense", location="org/model", version="a" * 40)
+    found = reports.publishable(report(), claim(), dense, dataset)
+    assert (found.system["location"], found.system["revision"]) == ("org/model", "a" * 40)
     assert found.dataset["name"] == "pets"
     assert (found.provenance["worker"], found.provenance["attempt"]) == ("worker-1", 2)
-
-
-def test_the_recipe_is_what_a_person_types_with_changed_options_only(dataset):
-    revision = Revision(kind="bm25", options={"k1": 0.9, "b": 0.75, "stemmer": "none"})
-    assert reports.recipe(revision, dataset, claim(Track.RETRIEVAL, Track.SPARSITY), "cpu") == (
-        "python -m evaluations evaluate --system bm25 --option k1=0.9 --option stemmer=none --dataset pets"
-        " --split test --self-hits keep --tracks retrieval,sparsity --device cpu --out result"
-    )
-
-
-def test_the_recipe_of_a_model_names_its_exact_revision(dataset):
-    dataset.source, dataset.split, dataset.self_hits = "beir/quora", "dev", "remove"
-    revision = Revision(kind="dense", location="org/model", version="a" * 40, options={})
-    assert reports.recipe(revision, dataset, claim(), "gpu") == (
-        f"python -m evaluations evaluate --system dense:org/model@{'a' * 40} --dataset beir/quora"
-        " --split dev --self-hits remove --tracks retrieval --device cuda --out result"
-    )
+    command = found.provenance["command"]
+    assert f"--system dense:org/model@{'a' * 40} " in command
+    assert "/tmp/" not in command
+    assert "\n" not in command
 
 
 @pytest.mark.parametrize("name", ["corpus", "queries", "qrels"])

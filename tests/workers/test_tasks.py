@@ -225,7 +225,7 @@ def test_an_uploaded_run_is_scored(submit, pets):
     assert Measurement.objects.get(metric="nDCG@10").value == pytest.approx((0.8597 + 1) / 2, abs=1e-4)
     report = json.loads(Artefact.objects.get(name="report.json").file.read())
     assert report["system"]["revision"] == "sha256:0123456789abcdef"
-    assert "--system run:RUN-FILE" in report["provenance"]["command"]
+    assert "--system run:pets.trec " in report["provenance"]["command"]
 
 
 def test_a_stored_upload_that_is_not_what_was_submitted_is_refused(submit, pets):
