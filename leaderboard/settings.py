@@ -40,7 +40,7 @@ def env_list(name: str, default: str = "") -> list[str]:
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(env_text("VAR", str(BASE_DIR / "var"))).resolve()
 
-# --- the process ---------------------------------------------------------------------------------------------------
+# The process
 # Debug is for developers; the embedded default already runs as production does, on this machine only.
 DEBUG = env_flag("DEBUG")
 ALLOWED_HOSTS = env_list("HOSTS", "127.0.0.1,localhost,[::1]")
@@ -133,7 +133,7 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-# --- database: SQLite in var/, or PostgreSQL where SPARSEBOARD_DB_HOST is set ----------------------------------------
+# Database: SQLite in var/, or PostgreSQL where SPARSEBOARD_DB_HOST is set
 
 
 def _database() -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _database() -> dict[str, Any]:
 
 DATABASES = {"default": _database()}
 
-# --- broker: kombu's filesystem transport in var/, or Redis ----------------------------------------------------------
+# Broker: kombu's filesystem transport in var/, or Redis
 REDIS_URL = env_text("REDIS_URL")
 BROKER_FOLDER = VAR / "broker"
 
@@ -176,7 +176,7 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": VAR / "cache"}
 }
 
-# --- evaluations and what they leave behind --------------------------------------------------------------------------
+# Evaluations and what they leave behind
 LEASE_SECONDS = env_number("LEASE_SECONDS", 60)
 HEARTBEAT_SECONDS = env_number("HEARTBEAT_SECONDS", 15)
 RECONCILE_SECONDS = env_number("RECONCILE_SECONDS", 10)
@@ -213,7 +213,7 @@ STORAGES: dict[str, Any] = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# --- static files ----------------------------------------------------------------------------------------------------
+# Static files
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env_text("STATIC_ROOT", str(VAR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -223,7 +223,7 @@ STATICFILES_FINDERS = [
     "leaderboard.boards.finders.PlotlyFinder",
 ]
 
-# --- accounts --------------------------------------------------------------------------------------------------------
+# Accounts
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -266,7 +266,7 @@ AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 # Failures of one name are axes' to count, with the address: by name alone, anybody could lock anybody out.
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip"}
 
-# --- REST ------------------------------------------------------------------------------------------------------------
+# REST
 KNOX_TOKEN_MODEL = "accounts.AuthToken"
 REST_KNOX = {"TOKEN_TTL": timedelta(days=365), "TOKEN_MODEL": KNOX_TOKEN_MODEL}
 REST_FRAMEWORK = {
@@ -302,7 +302,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- browser security ------------------------------------------------------------------------------------------------
+# Browser security
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -324,7 +324,7 @@ if BEHIND_TLS:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
 
-# --- tables and logs -------------------------------------------------------------------------------------------------
+# Tables and logs
 DJANGO_TABLES2_TEMPLATE = "boards/table.html"
 LOGGING = {
     "version": 1,
