@@ -49,7 +49,7 @@ def evaluate(
     progress = progress or Progress()
     if "retrieval" in request.tracks:
         _require_qrels(dataset)
-    report = measure(request, dataset.blind(), progress)
+    report = measure(request, dataset, progress)
     return score(dataset, request.out, measures, progress) if "retrieval" in request.tracks else report
 
 

@@ -173,6 +173,8 @@ def test_only_the_tracks_asked_for_are_reported(write_dataset, tmp_path):
     assert set(only.tracks) == set(only.protocol) == {"retrieval"}
     other = pipeline.evaluate(request_for("bm25", tmp_path / "b", tracks=("sparsity",)), dataset)
     assert set(other.tracks) == set(other.protocol) == {"sparsity"}
+    whole = pipeline.evaluate(request_for("bm25", tmp_path / "c"), dataset)
+    assert other.protocol["sparsity"] == whole.protocol["sparsity"]
 
 
 @pytest.mark.parametrize("tracks", [("latency",), ("speed",), ()])
