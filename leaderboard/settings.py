@@ -1,9 +1,10 @@
 """Settings: typed readers of the environment on top, then one section a concern.
 
-Every value a deployment may set is read here, under the prefix `SPARSEBOARD_`, and listed in docs/operations.md.
-A secret may come from a file: `SPARSEBOARD_SECRET_KEY_FILE=/run/secrets/key` stands for `SPARSEBOARD_SECRET_KEY`.
+Every value a deployment may set is read here, under the prefix `SPARSEBOARD_`, and listed in
+docs/operations.md. A secret may come from a file: `SPARSEBOARD_SECRET_KEY_FILE=/run/secrets/key`.
 """
 
+import contextlib
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -67,10 +68,9 @@ def _secret_key() -> str:
         beside = path.with_suffix(f".{os.getpid()}")
         beside.touch(mode=0o600)
         beside.write_text(os.urandom(32).hex(), encoding="ascii")
-        try:
-            os.link(beside, path)  # of several processes that start together, one wins and all read its key
-        except FileExistsError:
-            pass
+        # Of several processes that start together, one wins, and all read its key.
+        with contextlib.suppress(FileExistsError):
+            os.link(beside, path)
         beside.unlink()
     return path.read_text(encoding="ascii")
 
@@ -187,7 +187,7 @@ EVALUATION_MEMORY_BYTES = env_number("EVALUATION_MEMORY_MB", 16 * 1024) * 2**20
 EVALUATOR_MODULE = env_text("EVALUATOR_MODULE", "evaluations")
 # Folders laid out ORG/NAME: looked in before the hub.
 MODELS = env_text("MODELS", str(VAR / "models"))
-# `evaluations` knows no settings: it reads the environment, also where this process asks it for a model's version.
+# `evaluations` knows no settings: it reads the environment, also when the web asks it for a version.
 os.environ.setdefault("SPARSEBOARD_MODELS", MODELS)
 UPLOAD_LIMIT_BYTES = env_number("UPLOAD_LIMIT_MB", 200) * 2**20
 SUBMISSIONS_PER_DAY = env_number("SUBMISSIONS_PER_DAY", 50)
@@ -267,7 +267,9 @@ AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip"}
 
 # REST
-KNOX_TOKEN_MODEL = "accounts.AuthToken"
+KNOX_TOKEN_MODEL = "accounts.AuthToken"  # noqa: S105 - the name of a model
+# knox's own table of tokens would be read by nothing, and PostgreSQL cannot flush users beside it.
+MIGRATION_MODULES = {"knox": None}
 REST_KNOX = {"TOKEN_TTL": timedelta(days=365), "TOKEN_MODEL": KNOX_TOKEN_MODEL}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -14,6 +14,7 @@ from django.db import connection
 
 from leaderboard import supervisor
 from leaderboard.accounts.models import User
+from leaderboard.catalog.errors import CatalogueError
 from leaderboard.catalog.register import add_benchmark, add_dataset
 from leaderboard.submissions import submit
 from leaderboard.submissions.models import TERMINAL, Evaluation, State, Submission, Track
@@ -57,12 +58,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, port: int, **options: Any) -> None:
         supervisor.prepare(port)
-        add_benchmark(
-            "mini",
-            [add_dataset("mini").name],
-            title="mini",
-            description="The built-in collection: about 200 passages and 60 queries. For trying things out.",
-        )
+        put_mini_on_the_board()
         place_packaged_model(Path(settings.MODELS))
         board = supervisor.Supervisor(
             supervisor.services(port),
@@ -97,6 +93,18 @@ class Command(BaseCommand):
         if not quiet:
             self.stdout.write(f"\n  {line}\n")
             self.stdout.flush()
+
+
+def put_mini_on_the_board() -> None:
+    try:
+        add_benchmark(
+            "mini",
+            [add_dataset("mini").name],
+            description="The built-in collection: about 200 passages and 60 queries. For trying things out.",
+        )
+    except CatalogueError as error:
+        problem = f"{settings.VAR} holds a board of another version of mini: {error} Move that folder away."
+        raise CommandError(problem) from error
 
 
 def reference_owner() -> User:
