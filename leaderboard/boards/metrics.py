@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 PRIMARY = "nDCG@10"
+NBSP = "\N{NO-BREAK SPACE}"  # a number and its unit stay on one line
 
 
 class Group(Enum):
@@ -197,12 +198,12 @@ def ordered(names: Sequence[str] | set[str]) -> list[Metric]:
     return [describe(name) for name in sorted(names, key=lambda name: (places.get(name, len(places)), name))]
 
 
-def _scaled(value: float, steps: Sequence[str], space: str = " ") -> str:
+def _scaled(value: float, steps: Sequence[str]) -> str:
     for step in steps[:-1]:
         if abs(value) < 999.5:
-            return f"{_three_digits(value)}{space}{step}".strip()
+            return f"{_three_digits(value)}{NBSP}{step}".strip()
         value /= 1000
-    return f"{_three_digits(value)}{space}{steps[-1]}"
+    return f"{_three_digits(value)}{NBSP}{steps[-1]}"
 
 
 def _three_digits(value: float) -> str:
@@ -214,9 +215,9 @@ def _three_digits(value: float) -> str:
 
 _FORMATS: dict[Style, Callable[[float], str]] = {
     Style.POINTS: lambda value: f"{100 * value:.1f}",
-    Style.PERCENT: lambda value: f"{100 * value:.1f} %",
+    Style.PERCENT: lambda value: f"{100 * value:.1f}{NBSP}%",
     Style.COUNT: lambda value: _scaled(value, ("", "k", "M", "B")),
     Style.BYTES: lambda value: _scaled(value, ("B", "kB", "MB", "GB", "TB")),
     Style.NUMBER: _three_digits,
-    Style.MILLISECONDS: lambda value: f"{_three_digits(value)} ms",
+    Style.MILLISECONDS: lambda value: f"{_three_digits(value)}{NBSP}ms",
 }

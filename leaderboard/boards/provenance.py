@@ -42,7 +42,10 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Host", ", ".join(part for part in (str(host.get("cpu") or ""), cores, memory) if part)),
         ("System", str(host.get("system") or "")),
         *((name.replace("_", " ").capitalize(), _text(value)) for name, value in runtime.items()),
-        ("Stages", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in durations.items())),
+        (
+            "Stages",
+            ", ".join(f"{name} {seconds:.2f}\N{NO-BREAK SPACE}s" for name, seconds in durations.items()),
+        ),
         ("SparseBoard", str(found.get("sparseboard") or "")),
         ("Python", str(host.get("python") or "")),
     ]

@@ -55,6 +55,11 @@ class Result:
     datasets: Sequence[DatasetResult]
 
     @property
+    def is_one_dataset(self) -> bool:
+        """The board's numbers are then the dataset's, and need no column of their own."""
+        return len(self.entry.cells) == len(self.datasets) == 1
+
+    @property
     def reasons(self) -> list[tuple[str, str]]:
         """Each reason for a null once, with the metrics and datasets it concerns."""
         found: dict[str, list[str]] = {}

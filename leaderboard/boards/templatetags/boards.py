@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from leaderboard.boards import families
-from leaderboard.boards.metrics import PRIMARY, describe
+from leaderboard.boards.metrics import NBSP, PRIMARY, describe
 from leaderboard.boards.system_page import Line, option_list
 from leaderboard.catalog.models import Revision
 
@@ -47,12 +47,12 @@ def value_on(lines: Sequence[Line], place: int) -> str:
 def duration(seconds: float) -> str:
     """`0.4 s`, `42 s`, `3 min 5 s`, `2 h 10 min`."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{NBSP}s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_left = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes_left} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        return f"{hours}{NBSP}h {minutes_left}{NBSP}min"
+    return f"{minutes}{NBSP}min {rest}{NBSP}s" if minutes else f"{rest}{NBSP}s"
 
 
 @register.filter

@@ -63,7 +63,7 @@ def test_it_works() -> None:
     assert [found["name"] for found in drawn["data"]] == ["Pareto front", "lexical", "sparse", "dense"]
     assert trace(drawn, "sparse")["x"] == [1e9]
     assert trace(drawn, "sparse")["y"] == pytest.approx([55])
-    assert trace(drawn, "sparse")["customdata"] == [["large", "1 B", "/systems/7/"]]
+    assert trace(drawn, "sparse")["customdata"] == [["large", "1\N{NO-BREAK SPACE}B", "/systems/7/"]]
     assert {found["type"] for found in drawn["data"]} == {"scatter"}
 
 

@@ -169,4 +169,4 @@ def test_summaries_name_the_leaders_and_count_only_complete_rows(benchmark: Benc
     ],
 )
 def test_numbers_are_rounded_where_a_person_reads_them(metric: str, value: float | None, shown: str) -> None:
-    assert describe(metric).format(value) == shown
+    assert describe(metric).format(value).replace("\N{NO-BREAK SPACE}", " ") == shown
