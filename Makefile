@@ -8,7 +8,7 @@ PORT ?= 8000
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check format lock schema clean
+.PHONY: help install demo run test check format lock clean
 
 help: ## list every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,9 +48,6 @@ format: install ## let ruff format and mend what it can
 lock: install ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --unsafe-package torch -o requirements/run.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --unsafe-package torch --extra demo --extra dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
-
-schema: install ## write docs/openapi.yaml, the REST interface's description
-	$(BIN)/python manage.py spectacular --fail-on-warn --validate --file docs/openapi.yaml
 
 clean: ## remove what runs and tests left behind (the environment and var/ stay)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
