@@ -8,7 +8,7 @@ PORT ?= 8000
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check format lock schema clean
+.PHONY: help install demo run test bench check format lock clean
 
 help: ## list every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,8 +49,15 @@ lock: install ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --unsafe-package torch -o requirements/run.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --unsafe-package torch --extra demo --extra dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
 
-schema: install ## write docs/openapi.yaml, the REST interface's description
-	$(BIN)/python manage.py spectacular --fail-on-warn --validate --file docs/openapi.yaml
+# Peers have an environment of their own, so that none of them can become a dependency of the product.
+.venv-bench/.installed: requirements/bench.in
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.in
+	@touch $@
+
+bench: .venv-bench/.installed ## compare with peers and write docs/benchmarks.md; ONLY=NAME runs one bench
+	.venv-bench/bin/python -m tests.benchmarks $(ONLY)
 
 clean: ## remove what runs and tests left behind (the environment and var/ stay)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -115,7 +115,10 @@ def prepare_folders() -> None:
 
 def transport_options() -> dict[str, Any]:
     if settings.REDIS_URL:
-        return {"visibility_timeout": settings.EVALUATION_HARD_LIMIT_SECONDS + VISIBILITY_MARGIN_SECONDS}
+        visible = settings.EVALUATION_HARD_LIMIT_SECONDS + VISIBILITY_MARGIN_SECONDS
+        # A worker waits longer than the producer does, but not for ever on a connection cut silently.
+        patience = {"socket_timeout": 30, "socket_connect_timeout": 5, "socket_keepalive": True}
+        return {"visibility_timeout": visible, **patience}
     messages = str(settings.BROKER_FOLDER / "messages")
     return {"data_folder_in": messages, "data_folder_out": messages, "polling_interval": POLLING_SECONDS}
 

@@ -62,20 +62,8 @@ def services(port: int) -> list[Service]:
 
 
 def worker_command(device: str) -> list[str]:
-    names = ",".join(queue_name(track, device) for track in TRACKS)
-    pool = ["--pool", "threads", "--concurrency", "1"]
-    return [
-        sys.executable,
-        "-m",
-        "celery",
-        "--app",
-        "workers.celery",
-        "--quiet",
-        "worker",
-        *pool,
-        "--queues",
-        names,
-    ]
+    queues = ",".join(queue_name(track, device) for track in TRACKS)
+    return [sys.executable, "-m", "workers", "--queues", queues]
 
 
 def has_gpu() -> bool:

@@ -10,8 +10,10 @@ if "SPARSEBOARD_VAR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["SPARSEBOARD_VAR"], ignore_errors=True)
 
 from leaderboard.settings import *  # noqa: F403
-from leaderboard.settings import STORAGES
+from leaderboard.settings import STATIC_ROOT, STORAGES
 
+# WhiteNoise warns where there is none.
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 # The manifest is made by collectstatic, which tests do not run.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

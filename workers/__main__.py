@@ -12,19 +12,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m workers", description="Evaluate what is submitted.")
     parser.add_argument("--queues", default=ON_CPU, help="default: %(default)s")
     options = parser.parse_args()
-    app.worker_main(
-        [
-            "worker",
-            "--pool",
-            "threads",
-            "--concurrency",
-            "1",
-            "--loglevel",
-            "INFO",
-            "--queues",
-            options.queues,
-        ]
-    )
+    pool = ["--pool", "threads", "--concurrency", "1"]
+    # Workers have nothing to say to each other: rows say who does what.
+    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    app.worker_main(["--quiet", "worker", *pool, *alone, "--loglevel", "INFO", "--queues", options.queues])
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ def evaluate(evaluation_id: str) -> None:
     claim = lifecycle.claim(evaluation_id, host.WORKER)
     if claim is None:  # over, or another worker holds a live lease
         return
+    logger.info(
+        "submission %s: attempt %d at %s", claim.submission_id, claim.attempt, ", ".join(claim.tracks)
+    )
     try:
         attempt(claim)
     except LeaseLost:
@@ -46,6 +49,7 @@ def attempt(claim: Claim) -> None:
     except ShuttingDown:
         lifecycle.release(claim)
     except EvaluationError as error:
+        logger.warning("submission %s: %s", claim.submission_id, error)
         lifecycle.fail(claim, error.code, error.message)
     except (LeaseLost, DatabaseError, OSError):
         raise

@@ -193,11 +193,33 @@ def add_postings(
 
 
 @compiled
+def take_best(
+    best: NDArray[np.uint64],
+    k: int,
+    rows: NDArray[np.uint32],
+    found_rows: NDArray[np.int64],
+    found_scores: NDArray[np.float32],
+) -> int:
+    """Writes a query's first k, in order, and returns how many there are."""
+    keys = best[2 : 2 + np.int64(best[0])]
+    if len(keys) > k:
+        keep_best(keys, k)
+        keys = keys[:k]
+    keys.sort()
+    for place in range(len(keys)):
+        key = keys[len(keys) - 1 - place]
+        found_rows[place] = rows[key & _ALL]
+        found_scores[place] = score_of(key)
+    return len(keys)
+
+
+@compiled
 def search_queries(
     offsets: Offsets,
     documents: NDArray[np.uint16],
     impacts: NDArray[np.float32],
     ranks: NDArray[np.uint32],
+    rows: NDArray[np.uint32],
     segment_size: int,
     query_offsets: NDArray[np.int64],
     query_terms: NDArray[np.int32],
@@ -205,9 +227,13 @@ def search_queries(
     k: int,
     sums: NDArray[np.float64],
     best: NDArray[np.uint64],
+    found: NDArray[np.int64],
+    found_rows: NDArray[np.int64],
+    found_scores: NDArray[np.float32],
 ) -> None:
-    """The best of each query into its row of `best` (see `offer`), which comes zeroed.
+    """The first k of each query into its row of `found_rows` and `found_scores`; how many into `found`.
 
+    `best`: a row a query for `offer`, which comes zeroed.
     Query terms ascend, so that each document's sum is made in the order of its terms, whatever its place.
     `sums`, at least a padded segment long, comes and stays untouched. Segment before query: what one query
     read of a segment is still in the cache for the next.
@@ -228,6 +254,8 @@ def search_queries(
                 continue
             for term in terms:
                 collect_postings(documents[starts[term] : starts[term + 1]], sums, here, best[query], k)
+    for query in range(len(best)):
+        found[query] = take_best(best[query], k, rows, found_rows[query], found_scores[query])
 
 
 @compiled

@@ -122,21 +122,17 @@ class SparseIndex:
         return 2 + 2 * min(k, len(self)) + kernels.LANES
 
     def _search_block(self, queries: Rows, k: int) -> list[Found]:
-        k = min(k, len(self))
-        best = np.zeros((len(queries), self._places(k)), dtype=np.uint64)
+        size, k = len(queries), min(k, len(self))
+        counts, rows = np.zeros(size, dtype=np.int64), np.empty((size, max(k, 0)), dtype=np.int64)
+        scores = np.empty(rows.shape, dtype=np.float32)
         if k > 0:
             kernels.search_queries(
-                self.offsets, self.documents, self.impacts, self.ranks, self.segment_size,
-                queries.offsets, queries.terms, queries.weights, k, _untouched(self.segment_size), best,
+                self.offsets, self.documents, self.impacts, self.ranks, self.rows, self.segment_size,
+                queries.offsets, queries.terms, queries.weights, k, _untouched(self.segment_size),
+                np.zeros((size, self._places(k)), dtype=np.uint64), counts, rows, scores,
             )  # fmt: skip
-        return [self._found(row[2 : 2 + int(row[0])], k) for row in best]
-
-    def _found(self, keys: NDArray[np.uint64], k: int) -> Found:
-        keys = np.sort(keys)[::-1][:k]
-        scores = scores_of(keys)
-        if not np.isfinite(scores).all():
-            raise EvaluationFailed("VECTORS", "the vectors are so long that their products leave float32")
-        return Found(self.rows[(keys & 0xFFFFFFFF).astype(np.int64)].astype(np.int64), scores)
+        places = enumerate(counts.tolist())
+        return [_checked(Found(rows[query, :count], scores[query, :count])) for query, count in places]
 
 
 class IndexBuilder:
@@ -232,12 +228,10 @@ def rows_between(rows: Rows, first: int, last: int) -> Rows:
     return Rows(offsets - offsets[0], rows.terms[within], rows.weights[within])
 
 
-def scores_of(keys: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """The scores in the keys' upper halves (see `kernels.key_of`)."""
-    upper = (keys >> 32).astype(np.uint32)
-    turned = np.where(upper >> 31, np.uint32(0x80000000), np.uint32(0xFFFFFFFF))
-    scores: NDArray[np.float32] = (upper ^ turned).view(np.float32)
-    return scores
+def _checked(found: Found) -> Found:
+    if len(found.scores) and not (math.isfinite(found.scores[0]) and math.isfinite(found.scores[-1])):
+        raise EvaluationFailed("VECTORS", "the vectors are so long that their products leave float32")
+    return found
 
 
 def _offsets(starts: list[NDArray[np.int64]], dimensions: int, postings: int) -> kernels.Offsets:

@@ -27,7 +27,8 @@ Float32 = NDArray[np.float32]
 Advance = Callable[[int], None]
 
 BATCH_SIZE = 32
-CHUNK = 16 * BATCH_SIZE
+MOST_BATCHES = 16  # in one call of the library
+PROGRESS_STEPS = 20  # as many as a person needs to see that it moves
 PROBE_TOLERANCE = 1e-5
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _SIMILARITIES = ("cosine", "dot")
@@ -103,8 +104,9 @@ class Encoder:
         places = _places_by_text(texts)
         longest_first = sorted(places, key=lambda text: (-len(text), text))
         vectors = np.empty((0, 0), dtype=np.float32)
-        for start in range(0, len(longest_first), CHUNK):
-            chunk = longest_first[start : start + CHUNK]
+        size = _chunk_size(len(longest_first))
+        for start in range(0, len(longest_first), size):
+            chunk = longest_first[start : start + size]
             found = self._vectors(encode, chunk, prompt)
             if not start:
                 vectors = np.empty((len(texts), found.shape[1]), dtype=np.float32)
@@ -192,6 +194,12 @@ def _set_max_length(model: SentenceTransformer, max_length: Value) -> None:
         problem = f"option max_length: {max_length} is more than the model's {positions} positions"
         raise EvaluationError("OPTION-RANGE", problem)
     model.max_seq_length = max_length
+
+
+def _chunk_size(texts: int) -> int:
+    """Whole batches, so that the chunks do not change which texts share one."""
+    batches = texts // (PROGRESS_STEPS * BATCH_SIZE)
+    return BATCH_SIZE * min(max(batches, 1), MOST_BATCHES)
 
 
 def _places_by_text(texts: Sequence[str]) -> dict[str, list[int]]:

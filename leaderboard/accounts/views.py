@@ -4,7 +4,7 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -45,7 +45,10 @@ def tokens(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def revoke_token(request: HttpRequest) -> HttpResponse:
-    token = get_object_or_404(AuthToken, user=_person(request), digest=request.POST.get("digest", ""))
+    digest = request.POST.get("digest", "")
+    if not digest.isalnum():  # PostgreSQL refuses a NUL byte even in a comparison
+        raise Http404
+    token = get_object_or_404(AuthToken, user=_person(request), digest=digest)
     token.delete()
     messages.success(request, f"Revoked {token.name}.")
     return redirect("tokens")

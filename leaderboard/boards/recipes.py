@@ -22,7 +22,7 @@ def recipe(revision: Revision, dataset: Dataset, device: str, upload: RevisionFi
     words = ["python", "-m", "evaluations", "evaluate"]
     for flag, value in _arguments(revision, dataset, device, upload):
         words += [flag, value]
-    return Recipe(_lines(words), tuple(_needs(dataset, upload)))
+    return Recipe(_lines(words), tuple(_needs(revision, dataset, upload)))
 
 
 def download_name(upload: RevisionFile) -> str:
@@ -75,7 +75,13 @@ def _dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
         yield "--self-hits", dataset.self_hits
 
 
-def _needs(dataset: Dataset, upload: RevisionFile | None) -> Iterator[str]:
+def _needs(revision: Revision, dataset: Dataset, upload: RevisionFile | None) -> Iterator[str]:
+    if revision.location and revision.version.startswith("sha256:"):
+        # It was pinned from a folder on the workers' machines, whose checksum the hub does not know.
+        yield (
+            f"{revision.location} as a folder ORG/NAME in one that SPARSEBOARD_MODELS names, with the files"
+            f" listed above; or leave out @{revision.version} to take it from the hub"
+        )
     if upload is not None:
         yield f"{download_name(upload)}: the submitted run, sha256 {upload.sha256}"
     if by_source(dataset.source) is None:

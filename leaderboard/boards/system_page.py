@@ -55,6 +55,13 @@ class Result:
     datasets: Sequence[DatasetResult]
 
     @property
+    def files(self) -> Mapping[str, str]:
+        """File name to SHA-256: as pinned, or as the first evaluation found them where pinning saw none."""
+        reports = [result.evaluation.report or {} for result in self.datasets]
+        found = [report.get("system", {}).get("files", {}) for report in reports]
+        return self.entry.revision.files or next((files for files in found if files), {})
+
+    @property
     def is_one_dataset(self) -> bool:
         """The board's numbers are then the dataset's, and need no column of their own."""
         return len(self.entry.cells) == len(self.datasets) == 1
@@ -165,4 +172,7 @@ def _dataset_result(entry: Entry, evaluation: Evaluation, upload: RevisionFile |
 
 
 def option_list(revision: Revision) -> list[tuple[str, str]]:
-    return [(name, str(value)) for name, value in sorted(revision.options.items())]
+    return [
+        (name, "as the model says" if value is None else str(value))
+        for name, value in sorted(revision.options.items())
+    ]

@@ -16,7 +16,6 @@ from leaderboard.submissions.models import Artefact, Evaluation, State
 
 from . import charts, exports, families, queries, recipes, system_page, tables
 from .filters import EntryFilter
-from .metrics import ordered
 from .rows import DEFAULT_ORDER, Row
 
 BOARD_TARGET = "board"  # the element that htmx swaps
@@ -168,7 +167,6 @@ def _context(request: HttpRequest, asked: _BoardRequest) -> dict[str, object]:
         "front": [point.row for point in charts.front(points)],
         "families": families.of(point.row.family for point in points),
         "underway": queries.underway(asked.board.benchmark),
-        "notes": [metric for metric in ordered(set(tables.OVERVIEW)) if metric.help],
     }
 
 

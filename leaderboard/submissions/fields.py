@@ -18,7 +18,7 @@ FORMAT = "Six columns a line: query-id Q0 document-id rank score tag."
 
 
 class NeededField(forms.CharField):
-    """Marked as needed on the page; that it is missing is said by `validation`, in the words REST uses too."""
+    """Marked as needed; that it is missing is said by `validation`, in the words that REST uses too."""
 
     def validate(self, value: Any) -> None:
         """Nothing more: a refusal must not say the same thing twice."""

@@ -1,4 +1,4 @@
-"""The submit form: it shows fields and takes texts. What they mean is checked by `validation`, as for REST."""
+"""The submit form: it shows fields and takes texts. What they mean is checked as for REST, elsewhere."""
 
 import uuid
 from collections.abc import Iterator, Mapping

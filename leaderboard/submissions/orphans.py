@@ -1,13 +1,16 @@
-"""Removing files of attempts that came to nothing: artefacts are stored before their results are accepted."""
+"""Removing files that no row came to name: artefacts and uploads are stored before their rows are."""
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from leaderboard.catalog.models import RevisionFile
+
+from . import uploads
 from .models import TERMINAL, Artefact, Evaluation
 
 logger = logging.getLogger(__name__)
@@ -22,8 +25,8 @@ def fence_folder(evaluation_id: uuid.UUID, fence: int) -> str:
 
 
 def sweep() -> int:
-    """Delete files that no row names, a day after they were written, of evaluations that are over."""
-    return sum(_sweep_evaluation(name) for name in _folders(FOLDER) if _is_over(name))
+    """Delete what no row names a day after it was written: uploads, and what is left of evaluations."""
+    return sum(_sweep_evaluation(name) for name in _folders(FOLDER) if _is_over(name)) + _sweep_uploads()
 
 
 def _is_over(name: str) -> bool:
@@ -37,7 +40,17 @@ def _is_over(name: str) -> bool:
 
 def _sweep_evaluation(name: str) -> int:
     named = set(Artefact.objects.filter(evaluation_id=uuid.UUID(name)).values_list("file", flat=True))
-    orphaned = [path for path in _files(f"{FOLDER}/{name}") if path not in named and _is_old(path)]
+    return _remove(path for path in _files(f"{FOLDER}/{name}") if path not in named)
+
+
+def _sweep_uploads() -> int:
+    """Those of a web process that was killed between storing them and its commit."""
+    named = set(RevisionFile.objects.values_list("file", flat=True))
+    return _remove(path for path in _files(uploads.FOLDER) if path not in named)
+
+
+def _remove(unnamed: Iterable[str]) -> int:
+    orphaned = [path for path in unnamed if _is_old(path)]
     for path in orphaned:
         default_storage.delete(path)
         logger.info("removed %s: no row names it", path)
@@ -45,9 +58,10 @@ def _sweep_evaluation(name: str) -> int:
 
 
 def _files(folder: str) -> Iterator[str]:
-    for fence in _folders(folder):
-        for name in default_storage.listdir(f"{folder}/{fence}")[1]:
-            yield f"{folder}/{fence}/{name}"
+    """Of each folder in `folder`: a fence's, or an upload's."""
+    for inner in _folders(folder):
+        for name in default_storage.listdir(f"{folder}/{inner}")[1]:
+            yield f"{folder}/{inner}/{name}"
 
 
 def _folders(folder: str) -> list[str]:

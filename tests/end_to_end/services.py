@@ -159,10 +159,7 @@ class Board:
         wait_for(self._answers, seconds=60, what=f"web ({self.log('web')})")
 
     def start_worker(self, queues: str = "retrieval.cpu,sparsity.cpu") -> subprocess.Popen[bytes]:
-        return self.start(
-            "worker", "-m", "celery", "-A", "workers.celery", "worker",
-            "--pool", "threads", "--concurrency", "1", "--queues", queues,
-        )  # fmt: skip
+        return self.start("worker", "-m", "workers", "--queues", queues)
 
     def start_reconciler(self) -> subprocess.Popen[bytes]:
         return self.start("reconciler", "manage.py", "reconcile")

@@ -50,11 +50,3 @@ def test_a_real_run_scores_the_same_once_it_was_written_by_us(shared_data, tmp_p
     )
     values = [found["ndcg_cut_10"] for found in evaluator.evaluate(run).values()]
     assert metrics["nDCG@10"] == pytest.approx(sum(values) / len(dataset.qrels), rel=1e-12)
-
-
-@pytest.mark.slow
-def test_all_minilm_on_scifact_is_0_64508(shared_data, tmp_path, minilm):
-    """MTEB's published result for all-MiniLM-L6-v2, fp32."""
-    metrics = retrieval(f"dense:{minilm}", load(shared_data / "scifact"), tmp_path)
-    assert metrics["nDCG@10"] == pytest.approx(0.64508, abs=0.0002)
-    assert metrics["R@100"] == pytest.approx(0.925, abs=1e-9)

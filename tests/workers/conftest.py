@@ -1,10 +1,11 @@
 """A board on a small dataset, with the stand-in evaluator and clocks that run fast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from leaderboard import broker
 from leaderboard.catalog.models import Benchmark, Dataset
@@ -15,9 +16,10 @@ from workers import host
 
 
 @pytest.fixture
-def var(tmp_path: Path, settings) -> Path:
+def var(tmp_path: Path, settings) -> Iterator[Path]:
     """The board's folder. Its database is the test's."""
-    (tmp_path / "db.sqlite3").symlink_to(Path(settings.DATABASES["default"]["TEST"]["NAME"]))
+    if connection.vendor == "sqlite":
+        (tmp_path / "db.sqlite3").symlink_to(settings.DATABASES["default"]["TEST"]["NAME"])
     settings.VAR, settings.REDIS_URL, settings.BROKER_FOLDER = tmp_path, "", tmp_path / "broker"
     settings.STORAGES = settings.STORAGES | {
         "default": {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from leaderboard.submissions import outbox, reconciler
@@ -26,7 +27,8 @@ QUEUES = "retrieval.cpu,sparsity.cpu"
 def start(var: Path) -> Iterator[Callable[[], subprocess.Popen]]:
     """Start workers as documented; whatever is left of them at the end is killed."""
     workers: list[subprocess.Popen] = []
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SPARSEBOARD_")} | {
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SPARSEBOARD_")}
+    environment |= the_tests_database() | {
         "DJANGO_SETTINGS_MODULE": "leaderboard.settings",
         "SPARSEBOARD_VAR": str(var),
         "SPARSEBOARD_EVALUATOR_MODULE": "tests.workers.stand_in",
@@ -45,6 +47,15 @@ def start(var: Path) -> Iterator[Callable[[], subprocess.Popen]]:
     for worker in workers:
         worker.kill()
         worker.wait()
+
+
+def the_tests_database() -> dict[str, str]:
+    """PostgreSQL's, where the tests run on it; SQLite's lies in the board's folder."""
+    if connection.vendor == "sqlite":
+        return {}
+    keys = ("HOST", "PORT", "NAME", "USER", "PASSWORD")
+    database = {f"SPARSEBOARD_DB_{key}": str(connection.settings_dict[key]) for key in keys}
+    return database | {"SPARSEBOARD_SECRET_KEY": "only-for-this-test"}
 
 
 def row(submission: Submission) -> Evaluation:

@@ -95,6 +95,11 @@ def test_charlie_can_neither_see_nor_revoke_alices_token(client, alice):
     assert AuthToken.objects.count() == 1
 
 
+@pytest.mark.parametrize("digest", ["", "no such", "nul\x00", "a" * 200])
+def test_an_unknown_token_answers_404(client, alice, digest):
+    assert client.post("/accounts/tokens/revoke/", {"digest": digest}).status_code == 404
+
+
 def test_a_hostile_name_is_text(client, alice):
     client.post(TOKENS, {"name": "<b>bold</b>", "scope": "read"})
 

@@ -310,12 +310,13 @@ def test_a_system_page_shows_provenance_warnings_and_how_to_reproduce_it(
     assert "numpy" in text
     assert "one query was cut" in text
     assert "--precision fp32" in text
+    assert "f" * 64 in text
     assert "/srv/secret" not in text
     assert 'rel="nofollow noopener ugc"' in text
 
 
 REPORT: dict[str, Any] = {
-    "system": {"warnings": ["one query was cut"]},
+    "system": {"warnings": ["one query was cut"], "files": {"model.safetensors": "f" * 64}},
     "dataset": {"warnings": []},
     "provenance": {
         "command": "python -m evaluations measure --dataset /srv/secret/one",

@@ -59,6 +59,13 @@ def test_a_hub_model_is_named_with_its_commit_and_precision() -> None:
     assert "--dataset beir/scifact" in command
 
 
+def test_a_model_pinned_from_a_folder_says_where_to_put_it() -> None:
+    revision = make_revision(kind="dense", location="org/name", version="sha256:0123456789abcdef")
+    found = recipe(revision, make_dataset("mini", source="mini"), "cpu")
+    assert "--system dense:org/name@sha256:0123456789abcdef" in one_line(found.command)
+    assert "SPARSEBOARD_MODELS" in found.needs[0]
+
+
 def test_a_folder_is_named_by_its_checksums_and_never_by_its_path() -> None:
     dataset = make_dataset(
         "tickets",

@@ -9,9 +9,10 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from leaderboard.catalog.models import RevisionFile
 from leaderboard.submissions import orphans
 from leaderboard.submissions.models import Artefact, Evaluation, State
-from tests.factories import make_submission
+from tests.factories import make_revision, make_submission
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +75,29 @@ def test_files_of_a_deleted_evaluation_are_removed_and_foreign_folders_stay(db, 
     os.utime(foreign / "note.txt", (0, 0))
     assert orphans.sweep() == 1
     assert (foreign / "note.txt").exists()
+
+
+def upload(*, days_old: float = 2) -> str:
+    path = default_storage.save("uploads/0123/mini.trec", ContentFile(b"run"))
+    written = time.time() - days_old * 86_400
+    os.utime(default_storage.path(path), (written, written))
+    return path
+
+
+def test_an_upload_that_no_submission_came_to_name_is_removed_after_a_day(db):
+    path = upload()
+    assert orphans.sweep() == 1
+    assert not default_storage.exists(path)
+
+
+def test_an_upload_of_today_stays_since_its_commit_may_still_come(db):
+    path = upload(days_old=0.9)
+    assert orphans.sweep() == 0
+    assert default_storage.exists(path)
+
+
+def test_an_upload_that_a_revision_names_stays(db):
+    path = upload()
+    RevisionFile.objects.create(revision=make_revision(kind="run"), file=path, sha256="0" * 64, size_bytes=3)
+    assert orphans.sweep() == 0
+    assert default_storage.exists(path)

@@ -279,24 +279,27 @@ def test_running_again_counts_for_the_owner_but_not_for_the_staff(alice, pets, s
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_identical_posts_with_one_key_make_one_submission(alice, pets):
-    validated = [bm25(), bm25()]
-    together, made = threading.Barrier(2), []
+@pytest.mark.parametrize("key", ["double-click", None])
+def test_two_identical_posts_at_once_make_one_submission(alice, pets, key):
+    together = threading.Barrier(2)
+    answers: list[object] = []
 
     def post(each):
+        together.wait()
         try:
-            together.wait()
-            made.append(submit.create(alice, each, idempotency_key="double-click").pk)
+            answers.append(submit.create(alice, each, idempotency_key=key).pk)
+        except submit.Refused as refusal:
+            answers.append(refusal.existing.pk)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=post, args=(each,)) for each in validated]
+    threads = [threading.Thread(target=post, args=(bm25(),)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert made == [Submission.objects.get().pk] * 2
+    assert answers == [Submission.objects.get().pk] * 2
     assert Evaluation.objects.count() == 2
 
 

@@ -99,7 +99,7 @@ def put_mini_on_the_board() -> None:
     try:
         add_benchmark(
             "mini",
-            [add_dataset("mini").name],
+            [add_dataset("mini", licence="CC0-1.0").name],
             description="The built-in collection: about 200 passages and 60 queries. For trying things out.",
         )
     except CatalogueError as error:
