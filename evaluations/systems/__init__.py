@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from evaluations.errors import EvaluationError
-from evaluations.systems import bm25, dense, run_file
+from evaluations.systems import bm25, dense, run_file, vectors
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, System, SystemSpec
 
 __all__ = [
@@ -14,6 +14,7 @@ KINDS: Mapping[str, Kind] = {
     "bm25": bm25.KIND,
     "dense": dense.KIND,
     "run": run_file.KIND,
+    "vectors": vectors.KIND,
 }
 
 WEB_KINDS: Mapping[str, Kind] = {name: kind for name, kind in KINDS.items() if kind.web}

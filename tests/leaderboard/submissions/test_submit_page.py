@@ -170,6 +170,7 @@ def test_hostile_texts_are_shown_as_texts(browser, pets):
     ("fields", "words"),
     [
         (sent(kind="magic"), "There is no kind of system 'magic'"),
+        (sent(kind="vectors"), "Vectors is evaluated on the command line only; here: bm25,"),
         (sent(benchmark="birds"), "There is no benchmark 'birds'"),
         (sent(name="n" * 101), "has 101 characters; at most 100 fit"),
         (sent(name="nul\x00"), "Null characters are not allowed"),
