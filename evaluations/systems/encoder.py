@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.model import BaseModel
 from transformers.utils import logging as transformers_logging
 
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.systems.base import Runtime, Value
 from evaluations.systems.devices import resolve_device
-from evaluations.systems.loading import loading_noted, require_all_stored
+from evaluations.systems.loading import loading_from, require_all_stored
 
 Float32 = NDArray[np.float32]
 Advance = Callable[[int], None]
@@ -31,7 +32,9 @@ MOST_BATCHES = 16  # in one call of the library
 PROGRESS_STEPS = 20  # as many as a person needs to see that it moves
 PROBE_TOLERANCE = 1e-5
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-_SIMILARITIES = ("cosine", "dot")
+SIMILARITIES = ("cosine", "dot")
+# fp32 whatever the file holds: precision is an option of the system, never the checkpoint's choice.
+MODEL_KWARGS: Mapping[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Encoder:
         model = _model(folder, device)
         _set_max_length(model, options["max_length"])
         similarity = model.similarity_fn_name or "cosine"
-        if similarity not in _SIMILARITIES:
+        if similarity not in SIMILARITIES:
             problem = f"{folder.name} compares vectors by {similarity}; only cosine and dot are searched"
             raise EvaluationError("MODEL-SIMILARITY", problem)
         return cls(
@@ -179,25 +182,19 @@ def probe_error() -> float:
 
 
 def _model(folder: Path, device: str) -> SentenceTransformer:
-    # fp32 whatever the file holds: precision is an option of the system, never the checkpoint's choice.
-    kwargs = {"use_safetensors": True, "dtype": torch.float32}
-    try:
-        with loading_noted() as missing:
-            model = SentenceTransformer(
-                str(folder),
-                device=device,
-                trust_remote_code=False,
-                local_files_only=True,
-                model_kwargs=kwargs,
-            )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
-        problem = f"sentence-transformers cannot load {folder.name}: {type(error).__name__}: {error}"
-        raise EvaluationError("MODEL-LOAD", problem[:600]) from error
-    require_all_stored(missing, unused_prefixes=() if _reads_pooler(model) else ("pooler.",))
+    with loading_from(folder) as missing:
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs=dict(MODEL_KWARGS),
+        )
+    require_all_stored(missing, unused_prefixes=() if reads_pooler(model) else ("pooler.",))
     return model
 
 
-def _reads_pooler(model: SentenceTransformer) -> bool:
+def reads_pooler(model: BaseModel) -> bool:
     """BERT's pooler is in few files, and in no computation where modules take the last hidden state."""
     outputs = getattr(model[0], "modality_config", {}).values()
     return any(output.get("method_output_name") != "last_hidden_state" for output in outputs)

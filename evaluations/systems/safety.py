@@ -25,7 +25,7 @@ def check_folder(folder: Path, *, own_adapter: bool = False) -> None:
     for path in sorted(folder.rglob("*.json")):
         if path.stat().st_size <= MAX_JSON_BYTES:
             name = path.relative_to(folder).as_posix()
-            _check_settings(_json(path, name), name)
+            _check_settings(read_json(path, name), name)
     _check_weights(folder)
     for inner in module_folders(folder):
         if (inner / ADAPTER).is_file() and not (own_adapter and _has_base(inner)):
@@ -45,7 +45,7 @@ def module_folders(folder: Path) -> list[Path]:
     path = folder / MODULES
     if not path.is_file():
         return [folder]
-    modules = _json(path, MODULES)
+    modules = read_json(path, MODULES)
     if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
         _refuse("MODEL-CONFIG", MODULES, "is not a list of modules")
     named = [folder / str(module.get("path", "")) for module in modules]
@@ -60,7 +60,7 @@ def _routed(folder: Path) -> list[Path]:
     """The modules on a router's routes; older routers wrote theirs into config.json."""
     for name in (ROUTER, "config.json"):
         if (folder / name).is_file():
-            router = _json(folder / name, name)
+            router = read_json(folder / name, name)
             types = router.get("types") if isinstance(router, dict) else None
             return [folder / str(module) for module in types] if isinstance(types, dict) else []
     return []
@@ -116,7 +116,7 @@ def _settings(value: object) -> Iterator[tuple[str, object]]:
             waiting.extend(found)
 
 
-def _json(path: Path, name: str) -> object:
+def read_json(path: Path, name: str) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
