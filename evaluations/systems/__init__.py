@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from evaluations.errors import EvaluationError
-from evaluations.systems import bm25, dense, run_file, vectors
+from evaluations.systems import bm25, dense, run_file, sparse, vectors
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, System, SystemSpec
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
 KINDS: Mapping[str, Kind] = {
     "bm25": bm25.KIND,
     "dense": dense.KIND,
+    "sparse": sparse.KIND,
     "run": run_file.KIND,
     "vectors": vectors.KIND,
 }
