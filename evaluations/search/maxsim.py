@@ -160,7 +160,7 @@ def _products(
 
 
 def _gathered(texts: TokenVectors, rows: NDArray[np.int64]) -> tuple[Float32, NDArray[np.int64]]:
-    """The vectors of some texts, none of them empty, and where each text's begin. A view where they adjoin."""
+    """The vectors of some texts, none empty, and where each text's begin. A view where they adjoin."""
     counts = texts.counts(rows)
     starts = np.cumsum(counts) - counts
     first, last = texts.offsets[rows[0]], texts.offsets[rows[-1] + 1]
@@ -204,6 +204,7 @@ def _norms(texts: TokenVectors, name: str) -> Float64:
 
 
 def _check_range(queries: TokenVectors, query_norms: Float64, longest: float) -> None:
-    sums = np.add.reduceat(np.append(query_norms, 0.0), queries.offsets[:-1]) if len(queries) else query_norms
+    padded = np.append(query_norms, 0.0)  # a last query without vectors begins beyond them
+    sums = np.add.reduceat(padded, queries.offsets[:-1]) if len(queries) else padded
     if sums.max(initial=0.0) * longest > np.finfo(np.float32).max / 2:
         raise EvaluationFailed("VECTORS", "the vectors are so long that their scores leave float32")

@@ -100,7 +100,7 @@ def test_identical_documents_have_identical_scores_wherever_they_are():
         texts(random.standard_normal((20, 96)), dimensions=96),
         texts(*documents, dimensions=96), id_ranks([f"{number:03}" for number in range(300)]), 300,
     )  # fmt: skip
-    scores = {row: score for row, score in zip(found.rows.tolist(), found.scores.tolist(), strict=True)}
+    scores = dict(zip(found.rows.tolist(), found.scores.tolist(), strict=True))
     assert len({scores[row] for row in range(0, 300, 3)}) == 1
 
 
@@ -108,10 +108,10 @@ def test_near_ties_at_the_cut_are_decided_in_float64():
     """Documents that float32 cannot tell apart: the same numbers in float32 products, not in float64."""
     random = np.random.default_rng(1)
     base = random.standard_normal((4, 64)).astype(np.float32)
-    documents = [
-        np.nextafter(base, np.float32(np.inf) * random.choice([-1, 1], base.shape)) for _ in range(200)
-    ]
-    documents = [document.astype(np.float32) for document in documents]
+    ways = [random.choice([-np.inf, np.inf], base.shape).astype(np.float32) for _ in range(200)]
+    documents = [np.nextafter(base, way) for way in ways]
+    assert documents[0].dtype == np.float32
+    assert (documents[0] != documents[1]).any()
     query = random.standard_normal((6, 64)).astype(np.float32)
     ids = [f"{number:03}" for number in range(200)]
     [found] = search(texts(query, dimensions=64), texts(*documents, dimensions=64), id_ranks(ids), 10)
