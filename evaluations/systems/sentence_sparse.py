@@ -22,6 +22,7 @@ from evaluations.systems.inference_free import idf_router
 from evaluations.systems.loading import loading_from, require_all_stored
 from evaluations.systems.sparse_folder import Form
 from evaluations.systems.sparse_vectors import Side
+from evaluations.systems.splade_pooling import take_greatest_first
 
 _HUB: Mapping[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 
@@ -40,6 +41,7 @@ class SentenceSparse:
         with loading_from(folder) as missing:
             model = _loaded(folder, form, options["activation"] or "relu", device)
         require_all_stored(missing, unused_prefixes=() if reads_pooler(model) else ("pooler.",))
+        take_greatest_first(model)
         _set_max_length(model, options["max_length"])
         similarity = str(model.similarity_fn_name)
         if similarity not in SIMILARITIES:
