@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from evaluations.errors import EvaluationError
-from evaluations.systems import bm25, dense, run_file, sparse, vectors
+from evaluations.systems import bm25, dense, late_interaction, run_file, sparse, vectors
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, System, SystemSpec
 
 __all__ = [
@@ -14,6 +14,7 @@ KINDS: Mapping[str, Kind] = {
     "bm25": bm25.KIND,
     "dense": dense.KIND,
     "sparse": sparse.KIND,
+    "late-interaction": late_interaction.KIND,
     "run": run_file.KIND,
     "vectors": vectors.KIND,
 }

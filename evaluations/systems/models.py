@@ -31,12 +31,14 @@ def pin_model(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:
     return replace(spec, revision=pin(str(spec.location), spec.revision, allow_path=allow_path))
 
 
-def inspect_model(spec: SystemSpec, *, own_adapter: bool = False) -> Mapping[str, object]:
+def inspect_model(
+    spec: SystemSpec, *, own_adapter: bool = False, replaced: frozenset[str] = frozenset()
+) -> Mapping[str, object]:
     """Where the model is, whether it is safe to load, and how large it is; no tensor is read."""
     model = fetch(str(spec.location), spec.revision, allow_path=True)
     found: dict[str, object] = {"folder": str(model.folder), "revision": model.revision}
     try:
-        safety.check_folder(model.folder, own_adapter=own_adapter)
+        safety.check_folder(model.folder, own_adapter=own_adapter, replaced=replaced)
     except EvaluationError as error:
         return {**found, "safe": False, "why": str(error)}
     parameters = stored_parameters(safety.module_folders(model.folder))

@@ -16,16 +16,17 @@ _OWN_PREFIX = "sentence_transformers."
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
-def check_folder(folder: Path, *, own_adapter: bool = False) -> None:
+def check_folder(folder: Path, *, own_adapter: bool = False, replaced: frozenset[str] = frozenset()) -> None:
     """Refuses what would run the submitter's code, what is not in safetensors, and what is not whole.
 
-    With `own_adapter` an adapter may lie beside the whole model that it is of.
+    With `own_adapter` an adapter may lie beside the whole model that it is of. `replaced`: classes that the
+    loader never imports, since it takes its own for them.
     Raises EvaluationError `MODEL-CODE`, `MODEL-WEIGHTS`, `MODEL-ADAPTER` or `MODEL-CONFIG`, naming the file.
     """
     for path in sorted(folder.rglob("*.json")):
         if path.stat().st_size <= MAX_JSON_BYTES:
             name = path.relative_to(folder).as_posix()
-            _check_settings(read_json(path, name), name)
+            _check_settings(read_json(path, name), name, replaced)
     _check_weights(folder)
     for inner in module_folders(folder):
         if (inner / ADAPTER).is_file() and not (own_adapter and _has_base(inner)):
@@ -71,7 +72,7 @@ def _has_base(folder: Path) -> bool:
     return (folder / "config.json").is_file() and bool(stored - {ADAPTER_WEIGHTS})
 
 
-def _check_settings(value: object, name: str) -> None:
+def _check_settings(value: object, name: str, replaced: frozenset[str]) -> None:
     for key, setting in _settings(value):
         if key == "auto_map":
             _refuse("MODEL-CODE", name, "has auto_map, which imports the model's own code")
@@ -81,7 +82,7 @@ def _check_settings(value: object, name: str) -> None:
             _refuse("MODEL-CODE", name, f"loads code from the hub for attention: {setting}")
         if key == "activation_function" and "." in str(setting) and not str(setting).startswith("torch.nn."):
             _refuse("MODEL-CODE", name, f"imports {setting} as an activation; only torch.nn is allowed")
-        if Path(name).name in (MODULES, ROUTER):
+        if Path(name).name in (MODULES, ROUTER) and str(setting) not in replaced:
             _check_class(key, setting, name)
 
 
