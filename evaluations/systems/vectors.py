@@ -16,7 +16,6 @@ from evaluations.progress import Progress
 from evaluations.search import dense
 from evaluations.search.dense import Found
 from evaluations.search.order import id_ranks
-from evaluations.search.sparse import IndexBuilder
 from evaluations.sparsity.representation import profile, without_zeros
 from evaluations.sparsity.storage import dense_storage, sparse_storage
 from evaluations.systems import vector_files
@@ -88,6 +87,8 @@ class SparseSearcher:
         self._vocabulary = vector_files.Vocabulary(meta.dimensions)
 
     def index(self, path: Path, wanted: Collection[str] | None) -> Selection:
+        from evaluations.search.sparse import IndexBuilder  # here, since it brings numba
+
         selection, blocks = self._read(path, wanted)
         builder = IndexBuilder(self._meta.dimensions)
         for block in blocks:
