@@ -133,6 +133,11 @@ def test_equal_documents_have_equal_scores_and_their_ids_decide(tiny):
     assert list(found).index("d4") < list(found).index("d1")
 
 
+def test_ids_decide_also_where_documents_are_encoded_in_another_order(tiny):
+    documents = {"b": "wing", "d": "wing wing wing", "a": "wing wing", "c": "wing", "e": "heat"}
+    assert list(retrieved(loaded(tiny.plain, documents=documents), "wing")) == ["d", "c", "b", "a"]
+
+
 def test_a_plain_masked_language_model_is_a_splade(tiny):
     assert vectors(loaded(tiny.plain), "heat flow", "document") == pytest.approx(
         splade("heat flow"), rel=1e-6
@@ -403,3 +408,19 @@ def test_a_whole_evaluation_reports_quality_and_sparsity(tiny, tmp_path, write_d
     assert report.tracks["sparsity"].details["inference_free"] is True
     assert report.tracks["sparsity"].details["vocabulary"] == SIZE
     assert {"idf.json", "model.safetensors"} <= set(report.system["files"])
+
+
+def test_inspecting_says_what_a_folder_holds_without_loading_it(tiny):
+    forms = {
+        "siamese": "modules",
+        "router": "modules",
+        "autoencoder": "modules",
+        "idf": "idf",
+        "plain": "masked",
+    }
+    for name, form in forms.items():
+        found = KINDS["sparse"].inspect(parse_system(f"sparse:{getattr(tiny, name)}"))
+        assert (found["safe"], found["form"]) == (True, form)
+    found = KINDS["sparse"].inspect(parse_system(f"sparse:{tiny.headless}"))
+    assert found["safe"] is False
+    assert "HEAD-MISSING" in str(found["why"])
