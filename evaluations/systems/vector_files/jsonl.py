@@ -39,7 +39,10 @@ class Vocabulary:
     columns: dict[str, int] = field(default_factory=dict)
 
     def of(self, tokens: list[str]) -> list[int]:
-        return [self.columns.setdefault(token, len(self.columns)) for token in tokens]
+        known = list(map(self.columns.get, tokens))
+        if None in known:
+            return [self.columns.setdefault(token, len(self.columns)) for token in tokens]
+        return cast("list[int]", known)
 
     @property
     def is_exceeded(self) -> bool:
@@ -112,7 +115,7 @@ def _vector(path: Path, number: int, pairs: _Object, vocabulary: Vocabulary) -> 
     if len(set(tokens)) != len(tokens):
         twice = Counter(tokens).most_common(1)[0][0]
         raise refusal("LINE", path, f" line {number} has token {twice[:60]!r} twice; add its weights up")
-    weights = [_weight(path, number, token, weight) for token, weight in pairs]
+    weights = _weights(path, number, pairs)
     if not math.hypot(*weights) <= LONGEST_VECTOR:
         raise refusal("VALUE", path, f" line {number} is too long a vector; scale the weights down")
     columns = vocabulary.of(tokens)
@@ -122,16 +125,24 @@ def _vector(path: Path, number: int, pairs: _Object, vocabulary: Vocabulary) -> 
     return columns, weights
 
 
-def _weight(path: Path, number: int, token: str, weight: object) -> float:
-    if type(weight) is float or type(weight) is int:  # exactly: to Python, True is an int
+def _weights(path: Path, number: int, pairs: _Object) -> list[float]:
+    weights = [weight for _, weight in pairs]
+    if set(map(type, weights)) <= {float, int}:  # exactly: to Python, True is an int
         try:
-            value = float(weight)
+            found = list(map(float, cast("list[float]", weights)))
         except OverflowError:
-            value = math.inf
-        if math.isfinite(value):
-            return value
-    problem = f" line {number}: the weight of {token[:60]!r} must be a finite number"
-    raise refusal("VALUE", path, problem)
+            found = [math.inf]
+        if all(map(math.isfinite, found)):
+            return found
+    token = next(token for token, weight in pairs if not _is_finite(weight))
+    raise refusal("VALUE", path, f" line {number}: the weight of {token[:60]!r} must be a finite number")
+
+
+def _is_finite(weight: object) -> bool:
+    try:
+        return type(weight) in (float, int) and math.isfinite(cast("float", weight))
+    except OverflowError:
+        return False
 
 
 def _refuse_constant(name: str) -> None:
