@@ -104,8 +104,8 @@ def _measure_against(ours: Contender, folder: Path, documents: int, rounds: int)
     profile = ours.profile()
     title = f"{documents:,} documents, {documents * corpus.TERMS:,} postings, k = {K}"
     return Measured(
-        documents, postings, Table(title, COLUMNS, tuple(rows)), ratios["Scipy", (K,)], wall / postings * 1e9, cpu / postings * 1e9,
-        peak, ours.facts.index_bytes, profile["adding_s"] / profile["all_s"],
+        documents, postings, Table(title, COLUMNS, tuple(rows)), ratios["Scipy", (K,)],
+        wall / postings * 1e9, cpu / postings * 1e9, peak, ours.facts.index_bytes, profile["adding_s"] / profile["all_s"],
     )  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def _notes(measured: list[Measured]) -> Iterator[str]:
         yield (
             f"There our threads took {each.processor_ns:.2f} ns of processor time a posting, which is "
             f"{each.processor_ns / CORES:.2f} ns on {CORES} cores of their own; wall time above that is "
-            "waiting for a core."
+            "waiting."
         )
     yield "We add in float64, the peers in float32, so that their first 10 may differ from ours at near ties."
     yield "Seismic clusters documents that share terms; these share them by chance, which does not favour it."
