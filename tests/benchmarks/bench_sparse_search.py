@@ -105,7 +105,8 @@ def _measure_against(ours: Contender, folder: Path, documents: int, rounds: int)
     title = f"{documents:,} documents, {documents * corpus.TERMS:,} postings, k = {K}"
     return Measured(
         documents, postings, Table(title, COLUMNS, tuple(rows)), ratios["Scipy", (K,)],
-        wall / postings * 1e9, cpu / postings * 1e9, peak, ours.facts.index_bytes, profile["adding_s"] / profile["all_s"],
+        wall / postings * 1e9, cpu / postings * 1e9, peak, ours.facts.index_bytes,
+        profile["adding_s"] / profile["all_s"],
     )  # fmt: skip
 
 
