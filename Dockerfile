@@ -3,7 +3,9 @@ FROM python:3.11-slim-bookworm
 
 RUN useradd --create-home --uid 10001 sparseboard
 WORKDIR /srv/sparseboard
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SPARSEBOARD_VAR=/var/lib/sparseboard
+# What is fetched from the hub and exported from ir_datasets stays in the volume, or every start would fetch it again.
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SPARSEBOARD_VAR=/var/lib/sparseboard \
+    SPARSEBOARD_CACHE=/var/lib/sparseboard/collections HF_HOME=/var/lib/sparseboard/hub
 
 # TORCH_INDEX picks the build: the CPU index by default, a CUDA index for GPU hosts. torch is not in the lock,
 # because its build differs by machine.

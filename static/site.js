@@ -34,3 +34,11 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
     if (value === "") delete detail.parameters[name];
   }
 });
+
+// While another kind's form is on its way, nothing can be typed into the one that it replaces.
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.target.id === "submit") detail.target.inert = true;
+});
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.target.id === "submit") detail.target.inert = false;
+});

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.accounts.models import User
+from leaderboard.catalog import benchmarks
 from leaderboard.catalog.models import Benchmark, BenchmarkDataset, Dataset, Revision, System
+from leaderboard.catalog.register import register_dataset
 from leaderboard.submissions.models import Evaluation, State, Submission, Track
 
 _numbers = count(1)
@@ -40,6 +42,15 @@ def make_folder(
     grades = (f"{query}\t{document}\t{grade}\n" for (query, document), grade in qrels.items())
     (folder / "qrels" / f"{split}.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(grades))
     return folder
+
+
+def add_dataset(source: str | Path, **options: Any) -> Dataset:
+    """A dataset as the operator's command adds it: read, checked, with its checksums."""
+    return register_dataset(source, **options).dataset
+
+
+def add_benchmark(name: str, datasets: Sequence[str] = (), **options: Any) -> Benchmark:
+    return benchmarks.put(name, datasets, **options).benchmark
 
 
 def make_user(username: str = "alice", **fields: Any) -> User:

@@ -1,6 +1,6 @@
 """The folders of a worker's host: one for each attempt, removed with it, and one for each dataset, kept.
 
-VAR/work/<random>/          an attempt: wanted.json, fetched.json, system.json, the uploaded file
+VAR/attempts/<random>/      an attempt: wanted.json, fetched.json, system.json, the uploaded file
     measured/               what the process that ran the model wrote
     scored/                 what is taken of it, and the scores
 VAR/datasets/<dataset id>/  a dataset without its qrels
@@ -20,8 +20,8 @@ from django.conf import settings
 LOCK = ".lock"
 
 
-def work_folder() -> Path:
-    return Path(settings.VAR) / "work"
+def attempts_folder() -> Path:
+    return Path(settings.VAR) / "attempts"
 
 
 def blind_folder(dataset_id: uuid.UUID) -> Path:
@@ -31,8 +31,8 @@ def blind_folder(dataset_id: uuid.UUID) -> Path:
 @contextlib.contextmanager
 def attempt_folder() -> Iterator[Path]:
     """A folder that is locked while its worker lives, so that no other takes it for abandoned."""
-    work_folder().mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=work_folder()))
+    attempts_folder().mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=attempts_folder()))
     try:
         with (folder / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -43,7 +43,7 @@ def attempt_folder() -> Iterator[Path]:
 
 def remove_abandoned() -> int:
     """Remove what workers left that were killed; returns the number of folders."""
-    folders = work_folder().iterdir() if work_folder().is_dir() else iter(())
+    folders = attempts_folder().iterdir() if attempts_folder().is_dir() else iter(())
     return sum(_remove_if_abandoned(folder) for folder in list(folders))
 
 

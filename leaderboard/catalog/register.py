@@ -1,7 +1,7 @@
-"""Putting datasets and benchmarks into the catalogue: what the commands, the demo and the tests call."""
+"""Putting datasets into the catalogue: what the command, the demo and the tests call."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,12 @@ from django.db import transaction
 from evaluations import datasets as library
 from evaluations.protocol import retrieval_protocol
 
-from . import benchmarks
 from .errors import CatalogueError
 from .models import Benchmark, Dataset
 from .names import dataset_name
 from .signals import benchmark_changed
 
-__all__ = ["CatalogueError", "Registration", "add_benchmark", "add_dataset", "register_dataset"]
+__all__ = ["CatalogueError", "Registration", "register_dataset"]
 
 CHECKSUMS = ("corpus_checksum", "queries_checksum", "qrels_checksum")
 IDENTITY = ("split", *CHECKSUMS, "self_hits")
@@ -30,21 +29,6 @@ class Registration:
     dataset: Dataset
     created: bool
     notes: tuple[str, ...] = ()
-
-
-def add_dataset(
-    source: str | os.PathLike[str],
-    *,
-    name: str | None = None,
-    split: str | None = None,
-    self_hits: str | None = None,
-    licence: str = "",
-    new_version: bool = False,
-) -> Dataset:
-    """Load, check and store a dataset; see `register_dataset`."""
-    return register_dataset(
-        source, name=name, split=split, self_hits=self_hits, licence=licence, new_version=new_version
-    ).dataset
 
 
 def register_dataset(
@@ -176,18 +160,3 @@ def _label(key: str) -> str:
 def _value(row: Dataset, key: str) -> str:
     text = str(getattr(row, key))
     return (text[:12] if key in CHECKSUMS else text) or "(none)"
-
-
-def add_benchmark(
-    name: str,
-    dataset_names: Sequence[str] = (),
-    *,
-    title: str = "",
-    description: str = "",
-    position: int | None = None,
-    force: bool = False,
-) -> Benchmark:
-    """Create a benchmark, or bring it to this list; see `benchmarks.put`."""
-    return benchmarks.put(
-        name, dataset_names, title=title, description=description, position=position, force=force
-    ).benchmark

@@ -9,9 +9,8 @@ from django.db import connection
 
 from leaderboard import broker
 from leaderboard.catalog.models import Benchmark, Dataset
-from leaderboard.catalog.register import add_benchmark, add_dataset
 from leaderboard.submissions.models import Submission
-from tests.factories import make_folder, make_revision, make_submission
+from tests.factories import add_benchmark, add_dataset, make_folder, make_revision, make_submission
 from workers import host
 
 

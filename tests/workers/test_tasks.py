@@ -83,7 +83,7 @@ def test_what_an_evaluation_leaves_is_stored_and_names_no_folder_of_this_worker(
         content = (var / "artefacts" / artefact.file.name).read_bytes()
         assert (artefact.size_bytes, artefact.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert str(var) not in found["report.json"].file.read().decode() + done.log
-    assert list(workspace.work_folder().iterdir()) == []
+    assert list(workspace.attempts_folder().iterdir()) == []
     blind = workspace.blind_folder(pets.pk)
     assert sorted(path.name for path in blind.rglob("*")) == ["corpus.jsonl", "dataset.json", "queries.jsonl"]
 
@@ -257,7 +257,7 @@ def test_only_one_worker_of_a_host_measures_latency(var):
 
 
 def test_folders_of_killed_workers_are_removed_and_those_of_live_ones_stay(var: Path):
-    abandoned = workspace.work_folder() / "abandoned"
+    abandoned = workspace.attempts_folder() / "abandoned"
     abandoned.mkdir(parents=True)
     (abandoned / workspace.LOCK).touch()
     with workspace.attempt_folder() as live:

@@ -91,7 +91,7 @@ def test_sigterm_stops_the_evaluator_gives_the_rows_back_and_ends_the_worker(sub
     assert is_dead(evaluator)
     for each in submission.evaluations.all():
         assert (each.state, each.attempts, each.worker, each.published_at) == ("queued", 0, "", None)
-    assert list((var / "work").iterdir()) == []
+    assert list((var / "attempts").iterdir()) == []
 
 
 def test_after_kill_nine_the_evaluator_dies_and_another_worker_finishes(submit, start, var, settings):

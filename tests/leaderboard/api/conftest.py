@@ -9,8 +9,7 @@ from rest_framework.test import APIClient
 
 from leaderboard.accounts.models import AuthToken, User
 from leaderboard.catalog.models import Benchmark
-from leaderboard.catalog.register import add_benchmark, add_dataset
-from tests.factories import make_folder, make_user
+from tests.factories import add_benchmark, add_dataset, make_folder, make_user
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,7 @@ from rest_framework.test import APIClient
 
 from evaluations.systems import WEB_KINDS
 from leaderboard.catalog.models import Benchmark
-from leaderboard.catalog.register import add_dataset
-from tests.factories import make_benchmark, make_dataset, make_folder
+from tests.factories import add_dataset, make_benchmark, make_dataset, make_folder
 
 pytestmark = pytest.mark.django_db
 

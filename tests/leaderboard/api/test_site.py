@@ -41,7 +41,7 @@ def test_the_schema_is_served_as_yaml_and_json() -> None:
 def test_the_documentation_page_has_no_inline_script() -> None:
     client = Client()
     response = client.get("/api/v1/docs/")
-    assert "script-src 'self';" in response.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in response.headers["Content-Security-Policy"].split("; ")
     for script in response.content.decode().split("<script")[1:]:
         opening, _, body = script.partition(">")
         assert "src=" in opening

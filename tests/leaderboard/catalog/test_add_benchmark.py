@@ -9,9 +9,16 @@ from django.core.management import CommandError, call_command
 from leaderboard.catalog import benchmarks
 from leaderboard.catalog.benchmarks import Item, parse
 from leaderboard.catalog.models import Benchmark, Dataset
-from leaderboard.catalog.register import CatalogueError, add_benchmark, add_dataset
+from leaderboard.catalog.register import CatalogueError
 from leaderboard.catalog.signals import benchmark_changed
-from tests.factories import make_benchmark, make_dataset, make_folder, make_submission
+from tests.factories import (
+    add_benchmark,
+    add_dataset,
+    make_benchmark,
+    make_dataset,
+    make_folder,
+    make_submission,
+)
 
 pytestmark = pytest.mark.django_db
 

@@ -11,9 +11,9 @@ from evaluations import datasets as library
 from evaluations.protocol import retrieval_protocol
 from leaderboard.catalog.models import Dataset
 from leaderboard.catalog.names import dataset_name
-from leaderboard.catalog.register import CatalogueError, add_dataset
+from leaderboard.catalog.register import CatalogueError
 from leaderboard.catalog.signals import benchmark_changed
-from tests.factories import PET_QUERIES, PETS, make_benchmark, make_folder, make_submission
+from tests.factories import PET_QUERIES, PETS, add_dataset, make_benchmark, make_folder, make_submission
 
 pytestmark = pytest.mark.django_db
 

@@ -172,6 +172,7 @@ def test_yesterdays_submissions_do_not_count(alice, pets, settings):
     Submission.objects.update(created_at=timezone.now() - timedelta(hours=25))
 
     submit.create(alice, bm25(options={"k1": 1}))
+    assert Submission.objects.count() == 2
 
 
 def test_the_same_key_and_request_return_the_submission_that_is_there(alice, pets, nothing_stored):

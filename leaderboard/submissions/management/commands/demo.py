@@ -14,8 +14,9 @@ from django.db import connection
 
 from leaderboard import supervisor
 from leaderboard.accounts.models import User
+from leaderboard.catalog import benchmarks
 from leaderboard.catalog.errors import CatalogueError
-from leaderboard.catalog.register import add_benchmark, add_dataset
+from leaderboard.catalog.register import register_dataset
 from leaderboard.submissions import submit
 from leaderboard.submissions.models import TERMINAL, Evaluation, State, Submission, Track
 
@@ -97,9 +98,10 @@ class Command(BaseCommand):
 
 def put_mini_on_the_board() -> None:
     try:
-        add_benchmark(
+        register_dataset("mini", licence="CC0-1.0")
+        benchmarks.put(
             "mini",
-            [add_dataset("mini", licence="CC0-1.0").name],
+            ["mini"],
             description="The built-in collection: about 200 passages and 60 queries. For trying things out.",
         )
     except CatalogueError as error:
