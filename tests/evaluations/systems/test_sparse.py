@@ -1,38 +1,18 @@
-"""Sparse encoders by sentence-transformers: vectors worked out by hand, and what is refused."""
+"""Sparse encoders by sentence-transformers, against vectors worked out by hand."""
 
 import json
-import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from evaluations import pipeline
-from evaluations.datasets import Documents, load
-from evaluations.errors import EvaluationError
+from evaluations.datasets import load
 from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime
 from evaluations.systems.parse import parse_system
-from tests.evaluations.systems import tiny_bert
 from tests.evaluations.systems.tiny_bert import SIZE, SPECIAL, rows, splade, term
-
-DOCUMENTS = {
-    "d1": "swept wing",
-    "d2": "boundary layer",
-    "d3": "heat flow",
-    "d4": "swept wing",
-    "d5": "",
-    "d6": "lift of a plate",
-}
-IDF = {"wing": 3.0, "lift": 2.5, "heat": 2.0, "flow": 1.0, "[SEP]": 9.0, "elsewhere": 4.0}
-
-
-def loaded(folder, *settings, documents=DOCUMENTS):
-    spec = parse_system(f"sparse:{folder}", settings)
-    system = KINDS["sparse"].load(spec, Runtime(device="cpu", threads=1))
-    system.index(Documents(list(documents), list(documents.values())), Progress())
-    return system
+from tests.evaluations.systems.tiny_sparse import DOCUMENTS, loaded
 
 
 def retrieved(system, text, depth=10):
@@ -42,73 +22,6 @@ def retrieved(system, text, depth=10):
 
 def vectors(system, text, side):
     return rows(system._encoder.matrix([text], side, lambda _: None))[0]
-
-
-def refusal(folder, *settings):
-    with pytest.raises(EvaluationError) as caught:
-        loaded(folder, *settings)
-    return str(caught.value)
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """One folder of each form, saved by sentence-transformers as a submitter would."""
-    import torch
-    from sentence_transformers import SparseEncoder
-    from sentence_transformers.base.modules import Router, Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
-    from sentence_transformers.sparse_encoder.modules import (
-        SparseAutoEncoder,
-        SparseStaticEmbedding,
-        SpladePooling,
-    )
-
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("sparse")
-    plain, headless = tiny_bert.masked_lm(root / "plain"), tiny_bert.backbone(root / "headless")
-
-    def transformer():
-        return Transformer(str(plain), transformer_task="fill-mask")
-
-    def saved(name, modules, **settings):
-        model = SparseEncoder(modules=modules, device="cpu", **settings)
-        model.save_pretrained(str(root / name))
-        return root / name
-
-    def static():
-        first = transformer()
-        weight = torch.zeros(SIZE)
-        weight[term("wing")], weight[term("lift")] = 3.0, 2.5
-        queries = SparseStaticEmbedding(first.tokenizer, weight=weight, frozen=True)
-        return Router.for_query_document([queries], [first, SpladePooling("max", "log1p_relu")])
-
-    def autoencoder():
-        backbone = Transformer(str(headless))
-        module = SparseAutoEncoder(input_dim=SIZE, hidden_dim=24, k=2)
-        with torch.no_grad():
-            module.encoder.weight.zero_()
-            module.encoder.weight[:SIZE] = torch.eye(SIZE)
-            module.pre_bias.fill_(-0.25)
-            module.latent_bias.fill_(-0.5)
-        return [backbone, Pooling(SIZE, "mean"), module]
-
-    with_idf = shutil.copytree(plain, root / "idf")
-    (with_idf / "idf.json").write_text(json.dumps(IDF))
-    return SimpleNamespace(
-        plain=plain,
-        headless=headless,
-        idf=with_idf,
-        siamese=saved(
-            "siamese", [transformer(), SpladePooling("max")], prompts={"query": "query ", "document": ""}
-        ),
-        router=saved("router", [static()]),
-        autoencoder=saved("autoencoder", autoencoder()),
-    )
-
-
-@pytest.fixture
-def copy(tiny, tmp_path):
-    return lambda name: shutil.copytree(getattr(tiny, name), tmp_path / name)
 
 
 def test_it_works(tiny):
@@ -158,11 +71,6 @@ def test_prompts_of_the_spec_replace_the_models_own(tiny):
 def test_the_longest_text_can_be_shortened(tiny):
     system = loaded(tiny.plain, "max_length=4")
     assert vectors(system, "heat flow lift plate", "document") == pytest.approx(splade("heat flow"), rel=1e-6)
-
-
-def test_a_length_beyond_the_models_positions_is_refused(tiny):
-    assert "OPTION-RANGE" in refusal(tiny.siamese, "max_length=33")
-    assert "OPTION-RANGE" in refusal(tiny.router, "max_length=33")
 
 
 def test_a_router_looks_queries_up_and_encodes_documents(tiny):
@@ -281,119 +189,6 @@ def test_no_batch_is_larger_than_its_logits_may_be(tiny, monkeypatch):
     assert batches == [1, 1, 2, 1, 1]  # the two equal texts are one row, and come together
     assert done == batches
     assert rows(encoder.matrix(list(DOCUMENTS.values()), "document", lambda _: None)) == pytest.approx(whole)
-
-
-def test_nearly_dense_vectors_are_refused_with_the_number(copy):
-    folder = copy("plain")
-    tensors = load_file(folder / "model.safetensors")
-    bias = tensors["cls.predictions.decoder.bias"]
-    for name in ("cls.predictions.decoder.bias", "cls.predictions.bias"):
-        tensors[name] = np.full_like(bias, 1.0)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    assert "VECTORS-DENSE" in refusal(folder)
-    assert "17.0 of 17 dimensions (100%)" in refusal(folder)
-
-
-def test_a_large_corpus_of_dense_vectors_is_refused_by_a_sample(copy, monkeypatch):
-    from evaluations.systems import sparse_vectors
-
-    folder = copy("plain")
-    tensors = load_file(folder / "model.safetensors")
-    for name in ("cls.predictions.decoder.bias", "cls.predictions.bias"):
-        tensors[name] = np.full_like(tensors[name], 1.0)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    monkeypatch.setattr(sparse_vectors.SparseTextEncoder, "blocks", counted(sparse_vectors))
-    documents = {f"d{place}": f"{'wing ' * (place % 7)}heat" for place in range(300)}
-    with pytest.raises(EvaluationError, match="VECTORS-DENSE"):
-        loaded(folder, documents=documents)
-    assert counted.texts == 32
-
-
-def counted(module):
-    """`blocks` that notes of how many texts it was asked for vectors."""
-    original = module.SparseTextEncoder.blocks
-    counted.texts = 0
-
-    def blocks(self, texts, side, advance):
-        counted.texts += len(texts)
-        return original(self, texts, side, advance)
-
-    return blocks
-
-
-def test_a_head_that_is_not_in_the_file_is_refused(copy):
-    folder = copy("siamese")
-    tensors = load_file(folder / "model.safetensors")
-    del tensors["cls.predictions.transform.dense.weight"], tensors["cls.predictions.decoder.weight"]
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    found = refusal(folder)
-    assert found.startswith("error[HEAD-MISSING]")
-    assert "cls.predictions.decoder.weight" in found
-
-
-@pytest.mark.parametrize("name", ["encoder.weight", "latent_bias"])
-def test_an_autoencoder_that_is_not_in_the_file_is_refused(copy, name):
-    folder = copy("autoencoder")
-    inner = folder / "2_SparseAutoEncoder" / "model.safetensors"
-    tensors = load_file(inner)
-    for each in list(tensors):
-        if each == name or (name == "encoder.weight" and each == "decoder.linear.weight"):
-            del tensors[each]
-    save_file(tensors, inner)
-    assert refusal(folder).startswith("error[HEAD-MISSING]")
-
-
-def test_an_autoencoder_without_its_file_is_refused(copy):
-    folder = copy("autoencoder")
-    (folder / "2_SparseAutoEncoder" / "model.safetensors").unlink()
-    assert refusal(folder).startswith("error[HEAD-MISSING]")
-
-
-def test_a_plain_encoder_would_get_a_random_autoencoder_and_is_refused(tiny):
-    assert refusal(tiny.headless).startswith("error[HEAD-MISSING]: the model declares no sparse head")
-
-
-def test_a_dense_model_would_get_a_random_autoencoder_and_is_refused(copy):
-    folder = copy("siamese")
-    settings = folder / "config_sentence_transformers.json"
-    settings.write_text(json.dumps({**json.loads(settings.read_text()), "model_type": "SentenceTransformer"}))
-    assert refusal(folder).startswith("error[HEAD-MISSING]: the model declares no sparse head")
-
-
-def test_an_idf_file_beside_a_model_without_a_head_is_refused(copy):
-    folder = copy("headless")
-    (folder / "idf.json").write_text(json.dumps(IDF))
-    assert refusal(folder, "activation=relu").startswith("error[HEAD-MISSING]")
-
-
-def test_an_idf_file_alone_does_not_say_its_activation(tiny):
-    assert refusal(tiny.idf).startswith("error[OPTION-MISSING]")
-
-
-@pytest.mark.parametrize("content", [[], {}, {"wing": "3"}, {"wing": float("inf")}, {"elsewhere": 1.0}])
-def test_an_idf_file_of_anything_but_weights_is_refused(copy, content):
-    folder = copy("idf")
-    (folder / "idf.json").write_text(json.dumps(content))
-    assert refusal(folder, "activation=relu").startswith("error[IDF-WEIGHTS]: idf.json")
-
-
-@pytest.mark.parametrize(
-    ("name", "setting"),
-    [
-        ("siamese", "activation=relu"),
-        ("plain", "document_template={text} {text}"),
-        ("router", "query_template={text}"),
-    ],
-)
-def test_a_setting_that_would_do_nothing_is_refused(tiny, name, setting):
-    assert refusal(getattr(tiny, name), setting).startswith("error[OPTION-UNUSED]")
-
-
-def test_pickled_weights_of_a_routers_side_are_refused(copy):
-    folder = copy("router")
-    inner = next(folder.glob("query_*"))
-    (inner / "model.safetensors").rename(inner / "pytorch_model.bin")
-    assert refusal(folder).startswith("error[MODEL-WEIGHTS]")
 
 
 def test_a_whole_evaluation_reports_quality_and_sparsity(tiny, tmp_path, write_dataset):
