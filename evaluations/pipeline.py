@@ -19,6 +19,7 @@ from evaluations.report import Report, read_report
 from evaluations.retrieval.measures import Measure, default_measures
 from evaluations.retrieval.scoring import complete_depth, cut, effectiveness, without_self_hits
 from evaluations.systems import Kind, Run, Runtime, System, SystemSpec, kind_of
+from evaluations.systems.base import ByDataset
 from evaluations.systems.trec import read_run
 from evaluations.tracks import TRACKS, Findings
 
@@ -133,6 +134,8 @@ def check_tracks(kind: Kind, tracks: Sequence[str]) -> None:
 
 def _retrieved(system: System, dataset: Dataset, progress: Progress) -> Run:
     """The run to depth `DEPTH`. One more is asked for where self-hits are then taken out."""
+    if isinstance(system, ByDataset):
+        system.choose(dataset.name, dataset.document_ids)
     system.index(dataset.documents, progress)
     run = system.retrieve(dataset.queries, DEPTH + (dataset.self_hits == "remove"), progress)
     return _final(run, dataset)

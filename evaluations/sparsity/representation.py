@@ -12,21 +12,27 @@ def representation(queries: csr_array, documents: csr_array) -> Findings:
 
     Stored zeros are no dimensions: they are removed first. Only the judged queries are to be given.
     """
-    query_matrix, document_matrix = without_zeros(queries), without_zeros(documents)
-    document_frequency = column_counts(document_matrix)
+    return profile(queries, column_counts(without_zeros(documents)), documents.shape[0])
+
+
+def profile(queries: csr_array, document_frequency: NDArray[np.int64], documents: int) -> Findings:
+    """The same where an index took the documents' vectors.
+
+    `document_frequency`: in how many of the documents each dimension is non-zero, shape (V,).
+    """
+    query_matrix = without_zeros(queries)
     query_frequency = column_counts(query_matrix)
+    postings, vocabulary = int(document_frequency.sum()), len(document_frequency)
     return Findings(
         {
             "query_active_dims_mean": active_dims_mean(query_matrix),
-            "document_active_dims_mean": active_dims_mean(document_matrix),
+            "document_active_dims_mean": float(postings / documents),
             "query_sparsity_ratio": sparsity_ratio(query_matrix),
-            "document_sparsity_ratio": sparsity_ratio(document_matrix),
-            "flops": flops(
-                query_frequency / query_matrix.shape[0], document_frequency / document_matrix.shape[0]
-            ),
+            "document_sparsity_ratio": float(1.0 - postings / (documents * vocabulary)),
+            "flops": flops(query_frequency / query_matrix.shape[0], document_frequency / documents),
             "postings_per_query_mean": postings_per_query_mean(query_matrix, document_frequency),
         },
-        details={"vocabulary": int(document_matrix.shape[1]), "postings": int(document_matrix.nnz)},
+        details={"vocabulary": vocabulary, "postings": postings},
     )
 
 

@@ -3,16 +3,23 @@
 from collections.abc import Mapping
 
 from evaluations.errors import EvaluationError
-from evaluations.systems import bm25, dense, run_file
+from evaluations.systems import bm25, dense, late_interaction, run_file, sparse, vectors
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, System, SystemSpec
 
-__all__ = ["KINDS", "Kind", "Option", "RankedList", "Run", "Runtime", "System", "SystemSpec", "kind_of"]
+__all__ = [
+    "KINDS", "WEB_KINDS", "Kind", "Option", "RankedList", "Run", "Runtime", "System", "SystemSpec", "kind_of",
+]  # fmt: skip
 
 KINDS: Mapping[str, Kind] = {
     "bm25": bm25.KIND,
     "dense": dense.KIND,
+    "sparse": sparse.KIND,
+    "late-interaction": late_interaction.KIND,
     "run": run_file.KIND,
+    "vectors": vectors.KIND,
 }
+
+WEB_KINDS: Mapping[str, Kind] = {name: kind for name, kind in KINDS.items() if kind.web}
 
 
 def kind_of(name: str) -> Kind:

@@ -5,10 +5,10 @@ Adding a kind is one file that ends in a `Kind`, and one line in `KINDS`.
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from evaluations.tracks import Findings
 
 Value = str | int | float | bool | None
 OptionType = Literal["int", "float", "str", "bool"]
-Takes = Literal["nothing", "model", "file"]
+Takes = Literal["nothing", "model", "file", "folder"]
 
 MAX_TEXT = 2000  # characters of an option such as a prompt
 
@@ -172,10 +172,26 @@ class System(Protocol):
         """How it ran: device, precision, threads, kernels."""
 
 
+@runtime_checkable
+class ByDataset(Protocol):
+    """What a system has besides where its files are those of a dataset. Called before `index`."""
+
+    def choose(self, dataset: str, document_ids: Collection[str] | None) -> None:
+        """The dataset's name, and the ids of its documents where its corpus is there."""
+
+
 class Pin(Protocol):
     """Gives a spec its exact revision, downloading nothing. `allow_path`: a model may be a folder's path."""
 
     def __call__(self, spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec: ...
+
+
+_PLACES: Mapping[Takes, str] = {
+    "nothing": "",
+    "model": ":ORG/NAME[@REVISION]",
+    "file": ":FILE",
+    "folder": ":FOLDER",
+}
 
 
 def _unpinned(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:  # noqa: ARG001 - as `Pin` says
@@ -188,7 +204,8 @@ class Kind:
     """What the board knows of a kind of system without loading one.
 
     `load` imports heavy libraries when called. `pin` is for the web form too, which does not allow paths.
-    `inspect` says what can be said of a system without loading it.
+    `inspect` says what can be said of a system without loading it. Where `web` is false, only the command
+    line takes it: form and REST neither offer nor accept it.
     """
 
     name: str
@@ -202,6 +219,7 @@ class Kind:
     load: Callable[[SystemSpec, Runtime], System]
     pin: Pin = _unpinned
     inspect: Callable[[SystemSpec], Mapping[str, object]] = lambda _: {}
+    web: bool = True
 
     def spec(
         self,
@@ -214,9 +232,7 @@ class Kind:
         Raises EvaluationError `SYSTEM-LOCATION`, `OPTION-UNKNOWN`, `OPTION-TYPE` or `OPTION-RANGE`.
         """
         if bool(location) != (self.takes != "nothing"):
-            needed = {"nothing": "takes no location", "model": "needs a model", "file": "needs a file"}[
-                self.takes
-            ]
+            needed = "takes no location" if self.takes == "nothing" else f"needs a {self.takes}"
             raise EvaluationError("SYSTEM-LOCATION", f"{self.name} {needed}; write {self.usage}")
         given = dict(options or {})
         known = {option.name: option for option in self.options}
@@ -231,8 +247,7 @@ class Kind:
 
     @property
     def usage(self) -> str:
-        place = {"nothing": "", "model": ":ORG/NAME[@REVISION]", "file": ":FILE"}[self.takes]
-        return f"{self.name}{place}"
+        return f"{self.name}{_PLACES[self.takes]}"
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)

@@ -5,23 +5,28 @@ model's prompts and, on a model with two sides, run the document side for both.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.datasets import Documents
-from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
 from evaluations.search.dense import search
 from evaluations.search.order import id_ranks
 from evaluations.sparsity.storage import dense_storage
-from evaluations.sparsity.weights import parameter_counts, stored_parameters
+from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems import safety
-from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
-from evaluations.systems.devices import PRECISIONS
-from evaluations.systems.locations import ResolvedModel, fetch, pin
+from evaluations.systems.base import Kind, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.models import (
+    DOCUMENT_PROMPT,
+    MAX_LENGTH,
+    PRECISION,
+    QUERY_PROMPT,
+    inspect_model,
+    pin_model,
+)  # fmt: skip
 from evaluations.tracks import Findings
 
 if TYPE_CHECKING:
@@ -76,21 +81,6 @@ def _load(spec: SystemSpec, runtime: Runtime) -> Dense:
     return Dense(Encoder.load(model.folder, spec.options, runtime), model)
 
 
-def _pin(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:
-    return replace(spec, revision=pin(str(spec.location), spec.revision, allow_path=allow_path))
-
-
-def _inspect(spec: SystemSpec) -> dict[str, Any]:
-    model = fetch(str(spec.location), spec.revision, allow_path=True)
-    found = {"folder": str(model.folder), "revision": model.revision}
-    try:
-        safety.check_folder(model.folder)
-    except EvaluationError as error:
-        return {**found, "safe": False, "why": str(error)}
-    parameters = stored_parameters(safety.module_folders(model.folder))
-    return {**found, "safe": True, "parameters": parameters}
-
-
 KIND = Kind(
     name="dense",
     title="Dense bi-encoder",
@@ -99,26 +89,8 @@ KIND = Kind(
     takes="model",
     needs_corpus=True,
     tracks=("retrieval", "sparsity"),
-    options=(
-        Option(
-            "precision",
-            "str",
-            "fp32",
-            "Of the matrix products; the board's default is fp32.",
-            choices=PRECISIONS,
-        ),
-        Option(
-            "max_length",
-            "int",
-            None,
-            "Longest text in tokens; unset: the model's own.",
-            minimum=1,
-            maximum=131_072,
-        ),
-        Option("query_prompt", "str", None, "Text before each query; unset: the model's own prompt."),
-        Option("document_prompt", "str", None, "Text before each document; unset: the model's own prompt."),
-    ),
+    options=(PRECISION, MAX_LENGTH, QUERY_PROMPT, DOCUMENT_PROMPT),
     load=_load,
-    pin=_pin,
-    inspect=_inspect,
+    pin=pin_model,
+    inspect=inspect_model,
 )

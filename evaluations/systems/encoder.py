@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.model import BaseModel
 from transformers.utils import logging as transformers_logging
 
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.systems.base import Runtime, Value
 from evaluations.systems.devices import resolve_device
-from evaluations.systems.loading import loading_noted, require_all_stored
+from evaluations.systems.loading import loading_from, require_all_stored
 
 Float32 = NDArray[np.float32]
 Advance = Callable[[int], None]
@@ -31,7 +32,9 @@ MOST_BATCHES = 16  # in one call of the library
 PROGRESS_STEPS = 20  # as many as a person needs to see that it moves
 PROBE_TOLERANCE = 1e-5
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-_SIMILARITIES = ("cosine", "dot")
+SIMILARITIES = ("cosine", "dot")
+# fp32 whatever the file holds: precision is an option of the system, never the checkpoint's choice.
+MODEL_KWARGS: Mapping[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,11 @@ class Encoder:
     @classmethod
     def load(cls, folder: Path, options: Mapping[str, Value], runtime: Runtime) -> "Encoder":
         """Raises EvaluationError `HEAD-MISSING`, `MODEL-LOAD`, `MODEL-SIMILARITY`, `OPTION-RANGE`."""
-        _quieten()
-        if runtime.threads:
-            torch.set_num_threads(runtime.threads)
-        device = resolve_device(runtime.device)
+        device = prepare(runtime)
         model = _model(folder, device)
         _set_max_length(model, options["max_length"])
         similarity = model.similarity_fn_name or "cosine"
-        if similarity not in _SIMILARITIES:
+        if similarity not in SIMILARITIES:
             problem = f"{folder.name} compares vectors by {similarity}; only cosine and dot are searched"
             raise EvaluationError("MODEL-SIMILARITY", problem)
         return cls(
@@ -88,25 +88,18 @@ class Encoder:
         return cast("Mapping[str, object]", inner.config.to_dict()) if inner is not None else {}
 
     def provenance(self) -> dict[str, str | int | None]:
-        return {
-            "device": self.device,
-            "device_name": torch.cuda.get_device_name() if self.device == "cuda" else None,
-            "precision": self.precision,
-            "fp32_products": self.products,
-            "threads": torch.get_num_threads(),
-            "batch_size": BATCH_SIZE,
-            "max_length": self.model.max_seq_length,
-        }
+        facts = processor_facts(self.device, self.precision, self.products)
+        return {**facts, "batch_size": BATCH_SIZE, "max_length": self.model.max_seq_length}
 
     def _encoded(
         self, encode: Callable[..., Any], texts: Sequence[str], prompt: str | None, advance: Advance
     ) -> Float32:
-        places = _places_by_text(texts)
-        longest_first = sorted(places, key=lambda text: (-len(text), text))
+        places = longest_first(texts)
+        distinct = list(places)
         vectors = np.empty((0, 0), dtype=np.float32)
-        size = _chunk_size(len(longest_first))
-        for start in range(0, len(longest_first), size):
-            chunk = longest_first[start : start + size]
+        size = _chunk_size(len(distinct))
+        for start in range(0, len(distinct), size):
+            chunk = distinct[start : start + size]
             found = self._vectors(encode, chunk, prompt)
             if not start:
                 vectors = np.empty((len(texts), found.shape[1]), dtype=np.float32)
@@ -119,7 +112,7 @@ class Encoder:
         """A failure here is the machine's or the libraries', and ends the evaluation with its reason."""
         settings: dict[str, Any] = {} if prompt is None else {"prompt": prompt}
         try:
-            with torch.inference_mode(), self._autocast():
+            with torch.inference_mode(), autocast(self.device, self.precision):
                 tensors = encode(
                     texts, batch_size=BATCH_SIZE, show_progress_bar=False, convert_to_tensor=True, **settings
                 )
@@ -128,11 +121,39 @@ class Encoder:
         vectors = tensors.float().cpu().numpy()
         return _normalised(vectors) if self.normalised else vectors
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        """Weights stay fp32, products run in the precision: nearer to fp32 than a converted model."""
-        if self.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device, dtype=_DTYPES[self.precision])
+
+def prepare(runtime: Runtime) -> str:
+    """Before a model is loaded: quiet libraries, the threads asked for. The device, `cpu` or `cuda`."""
+    _quieten()
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    return resolve_device(runtime.device)
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
+    """Weights stay fp32, products run in the precision: nearer to fp32 than a converted model."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device, dtype=_DTYPES[precision])
+
+
+def processor_facts(device: str, precision: str, products: str) -> dict[str, str | int | None]:
+    """For a report's provenance: what the model ran on."""
+    return {
+        "device": device,
+        "device_name": torch.cuda.get_device_name() if device == "cuda" else None,
+        "precision": precision,
+        "fp32_products": products,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def longest_first(texts: Sequence[str]) -> dict[str, list[int]]:
+    """The places of each distinct text, the longest text first."""
+    places: dict[str, list[int]] = {}
+    for place, text in enumerate(texts):
+        places.setdefault(text, []).append(place)
+    return {text: places[text] for text in sorted(places, key=lambda text: (-len(text), text))}
 
 
 def fp32_products(device: str) -> str:
@@ -161,25 +182,19 @@ def probe_error() -> float:
 
 
 def _model(folder: Path, device: str) -> SentenceTransformer:
-    # fp32 whatever the file holds: precision is an option of the system, never the checkpoint's choice.
-    kwargs = {"use_safetensors": True, "dtype": torch.float32}
-    try:
-        with loading_noted() as missing:
-            model = SentenceTransformer(
-                str(folder),
-                device=device,
-                trust_remote_code=False,
-                local_files_only=True,
-                model_kwargs=kwargs,
-            )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
-        problem = f"sentence-transformers cannot load {folder.name}: {type(error).__name__}: {error}"
-        raise EvaluationError("MODEL-LOAD", problem[:600]) from error
-    require_all_stored(missing, unused_prefixes=() if _reads_pooler(model) else ("pooler.",))
+    with loading_from(folder) as missing:
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs=dict(MODEL_KWARGS),
+        )
+    require_all_stored(missing, unused_prefixes=() if reads_pooler(model) else ("pooler.",))
     return model
 
 
-def _reads_pooler(model: SentenceTransformer) -> bool:
+def reads_pooler(model: BaseModel) -> bool:
     """BERT's pooler is in few files, and in no computation where modules take the last hidden state."""
     outputs = getattr(model[0], "modality_config", {}).values()
     return any(output.get("method_output_name") != "last_hidden_state" for output in outputs)
@@ -200,13 +215,6 @@ def _chunk_size(texts: int) -> int:
     """Whole batches, so that the chunks do not change which texts share one."""
     batches = texts // (PROGRESS_STEPS * BATCH_SIZE)
     return BATCH_SIZE * min(max(batches, 1), MOST_BATCHES)
-
-
-def _places_by_text(texts: Sequence[str]) -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {}
-    for place, text in enumerate(texts):
-        places.setdefault(text, []).append(place)
-    return places
 
 
 def _normalised(vectors: Float32) -> Float32:

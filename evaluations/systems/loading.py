@@ -5,11 +5,29 @@ sentence-transformers drops the loading information of transformers, so it is no
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
 
 from evaluations.errors import EvaluationError
+
+_ABSENT = ("Missing key(s) in state_dict", "Could not find 'model.safetensors'")
+
+
+@contextmanager
+def loading_from(folder: Path) -> Iterator[set[str]]:
+    """`loading_noted`, where what sentence-transformers cannot load is the submitter's to mend.
+
+    Raises EvaluationError `MODEL-LOAD`, or `HEAD-MISSING` where a module's own file lacks its tensors.
+    """
+    try:
+        with loading_noted() as missing:
+            yield missing
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+        code = "HEAD-MISSING" if any(words in str(error) for words in _ABSENT) else "MODEL-LOAD"
+        problem = f"sentence-transformers cannot load {folder.name}: {type(error).__name__}: {error}"
+        raise EvaluationError(code, problem[:600]) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from evaluations.errors import EvaluationError, EvaluationFailed
 
-FILE_SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken")
+FILE_SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".metadata")
 HUB_TIMEOUT_S = 5.0
 MAX_FILES = 1000
 CHUNK_BYTES = 1 << 20

@@ -8,7 +8,7 @@ from rest_framework.generics import GenericAPIView, ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from evaluations.systems import KINDS, Kind, Option
+from evaluations.systems import WEB_KINDS, Kind, Option
 from leaderboard.catalog.models import Dataset
 
 from .schema import errors
@@ -56,5 +56,5 @@ class Kinds(GenericAPIView[Any]):
 
     @extend_schema(operation_id="kinds_list", responses={200: KindSerializer(many=True), **errors(404)})
     def get(self, request: Request) -> Response:
-        page = self.paginate_queryset(list(KINDS.values()))
+        page = self.paginate_queryset(list(WEB_KINDS.values()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from evaluations.systems import KINDS
+from evaluations.systems import WEB_KINDS
 from leaderboard.boards.filters import ScaledNumberFilter
 
 from .serializers import ErrorsSerializer
@@ -32,7 +32,7 @@ SUBMISSION = inline_serializer(
     "SubmissionRequest",
     {
         "benchmark": serializers.CharField(help_text="Name of a board."),
-        "kind": serializers.ChoiceField(choices=list(KINDS)),
+        "kind": serializers.ChoiceField(choices=list(WEB_KINDS)),
         "name": serializers.CharField(max_length=100, help_text="The system's name, as the board shows it."),
         "location": serializers.CharField(
             required=False, help_text="For kinds that take a model: its hub id, ORG/NAME."
@@ -56,7 +56,7 @@ UPLOAD: dict[str, Any] = {
     "description": "The same fields, options as JSON, and runs: one `file-DATASET` each, or one zip.",
     "properties": {
         "benchmark": {"type": "string"},
-        "kind": {"type": "string", "enum": list(KINDS)},
+        "kind": {"type": "string", "enum": list(WEB_KINDS)},
         "name": {"type": "string", "maxLength": 100},
         "options": {"type": "string"},
         "archive": {"type": "string", "format": "binary"},

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.db.models import Prefetch
 from django.urls import reverse
 
-from evaluations.systems import KINDS, Kind
+from evaluations.systems import WEB_KINDS, Kind
 from leaderboard.catalog.models import Benchmark, BenchmarkDataset, Dataset
 
 
@@ -65,7 +65,7 @@ def choices(asked: Mapping[str, str]) -> Choices | None:
     offers = _offers()
     if not offers:
         return None
-    kind = KINDS.get(asked.get("kind", "")) or next(iter(KINDS.values()))
+    kind = WEB_KINDS.get(asked.get("kind", "")) or next(iter(WEB_KINDS.values()))
     named = next((offer for offer in offers if offer.benchmark.name == asked.get("benchmark")), None)
     offer = named or next((offer for offer in offers if not offer.obstacle(kind)), offers[0])
     return Choices(kind, offer, _kinds(kind, offer), _benchmarks(kind, offer, offers))
@@ -89,7 +89,7 @@ def _kinds(current: Kind, offer: Offer) -> tuple[Choice, ...]:
             help=kind.help,
             is_current=kind.name == current.name,
         )
-        for kind in KINDS.values()
+        for kind in WEB_KINDS.values()
     )
 
 

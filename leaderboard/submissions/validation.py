@@ -9,7 +9,7 @@ from typing import Any
 from django.core.files.base import File
 
 from evaluations.errors import EvaluationError
-from evaluations.systems import KINDS, Kind
+from evaluations.systems import KINDS, WEB_KINDS, Kind
 from evaluations.systems.base import Value
 from leaderboard.catalog.models import Benchmark, Dataset
 from leaderboard.submissions import hub, texts
@@ -112,11 +112,14 @@ def _benchmark(request: SubmissionRequest, problems: Problems) -> Benchmark | No
 
 
 def _kind(request: SubmissionRequest, problems: Problems) -> Kind | None:
-    found = KINDS.get(request.kind)
-    if found is None:
+    found = WEB_KINDS.get(request.kind)
+    there = ", ".join(WEB_KINDS)
+    if request.kind in KINDS and found is None:
         problems.add(
-            "kind", f"There is no kind of system {request.kind[:60]!r}; there are: {', '.join(KINDS)}."
+            "kind", f"{KINDS[request.kind].title} is evaluated on the command line only; here: {there}."
         )
+    elif found is None:
+        problems.add("kind", f"There is no kind of system {request.kind[:60]!r}; there are: {there}.")
     return found
 
 

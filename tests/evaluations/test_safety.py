@@ -69,6 +69,21 @@ def test_a_router_of_the_librarys_own_modules_passes(folder):
     check_folder(folder)
 
 
+@pytest.mark.parametrize("name", ["router_config.json", "config.json"])
+def test_pickled_weights_of_a_module_on_a_route_are_refused(folder, name):
+    types = {"query_0": "sentence_transformers.sparse_encoder.models.SparseStaticEmbedding"}
+    (folder / name).write_text(json.dumps({"types": types, "structure": {"query": ["query_0"]}}))
+    (folder / "query_0").mkdir()
+    (folder / "query_0" / "pytorch_model.bin").write_bytes(b"")
+    assert refusal(folder).startswith("error[MODEL-WEIGHTS]: query_0 ")
+
+
+def test_a_route_that_leads_out_of_the_model_is_refused(folder):
+    types = {"../other": "sentence_transformers.models.Transformer"}
+    (folder / "router_config.json").write_text(json.dumps({"types": types}))
+    assert refusal(folder).startswith("error[MODEL-CODE]: modules.json ")
+
+
 def test_pickled_weights_alone_are_refused(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     assert refusal(folder).startswith("error[MODEL-WEIGHTS]")
@@ -87,6 +102,15 @@ def test_pickles_beside_safetensors_are_left_alone(folder):
 def test_an_adapter_of_a_model_that_nobody_pinned_is_refused(folder):
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/other"}))
     assert refusal(folder).startswith("error[MODEL-ADAPTER]: adapter_config.json ")
+
+
+def test_an_adapter_beside_the_whole_model_passes_where_the_kind_merges_it(folder):
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/other"}))
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+    check_folder(folder, own_adapter=True)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(EvaluationError, match="MODEL-ADAPTER"):
+        check_folder(folder, own_adapter=True)
 
 
 def test_a_folder_without_weights_is_refused(folder):

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from evaluations.systems import KINDS
+from evaluations.systems import WEB_KINDS
 from leaderboard.catalog.models import Benchmark
 from tests.factories import add_dataset, make_benchmark, make_dataset, make_folder
 
@@ -56,7 +56,7 @@ def test_more_datasets_take_no_more_queries(anonymous: APIClient) -> None:
 
 def test_every_kind_is_described_with_its_options(anonymous: APIClient) -> None:
     rows = {row["name"]: row for row in anonymous.get("/api/v1/kinds/").json()["results"]}
-    assert list(rows) == list(KINDS)
+    assert list(rows) == list(WEB_KINDS)
     bm25 = rows["bm25"]
     assert set(bm25) == {"name", "title", "family", "help", "takes", "needs_corpus", "tracks", "options"}
     assert (bm25["takes"], bm25["needs_corpus"]) == ("nothing", True)

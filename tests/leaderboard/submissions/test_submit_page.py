@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from evaluations.errors import EvaluationError
-from evaluations.systems import KINDS, locations
+from evaluations.systems import WEB_KINDS, locations
 from leaderboard.submissions.models import Submission
 from tests.factories import make_benchmark, make_dataset
 
@@ -84,24 +84,24 @@ def test_a_post_without_the_page_before_it_is_refused(alice, pets):
 def test_every_kind_and_benchmark_is_offered_with_its_words(browser, pets, zoo):
     page = text(browser.get(URL))
 
-    for kind in KINDS.values():
+    for kind in WEB_KINDS.values():
         assert kind.title in page
         assert kind.help in page
     assert "pets" in page
     assert "wild (runs only)" in page
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WEB_KINDS)
 def test_each_kinds_page_has_exactly_its_fields(browser, pets, kind):
     form = browser.get(URL, {"kind": kind}).context["form"]
 
     specific = set(form.fields) - set(form.base_fields)
-    options = {f"option-{option.name}" for option in KINDS[kind].options}
+    options = {f"option-{option.name}" for option in WEB_KINDS[kind].options}
     place = {"nothing": set(), "model": {"location", "revision", "device"}, "file": {"file-pets", "archive"}}
-    assert specific == options | place[KINDS[kind].takes]
+    assert specific == options | place[WEB_KINDS[kind].takes]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WEB_KINDS)
 def test_every_field_is_explained(browser, pets, kind):
     form = browser.get(URL, {"kind": kind}).context["form"]
 
@@ -170,6 +170,7 @@ def test_hostile_texts_are_shown_as_texts(browser, pets):
     ("fields", "words"),
     [
         (sent(kind="magic"), "There is no kind of system 'magic'"),
+        (sent(kind="vectors"), "Vectors is evaluated on the command line only; here: bm25,"),
         (sent(benchmark="birds"), "There is no benchmark 'birds'"),
         (sent(name="n" * 101), "has 101 characters; at most 100 fit"),
         (sent(name="nul\x00"), "Null characters are not allowed"),

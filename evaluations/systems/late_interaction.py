@@ -1,0 +1,123 @@
+"""Late interaction, loaded by sentence-transformers: a vector a token, searched by exact MaxSim."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluations.datasets import Documents
+from evaluations.progress import Progress
+from evaluations.search.maxsim import TokenVectors, search
+from evaluations.search.order import id_ranks
+from evaluations.sparsity.storage import multi_vector_storage
+from evaluations.sparsity.weights import parameter_counts
+from evaluations.systems import safety
+from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.models import (
+    DOCUMENT_PROMPT,
+    MAX_LENGTH,
+    PRECISION,
+    QUERY_PROMPT,
+    inspect_model,
+    pin_model,
+)
+from evaluations.tracks import Findings, not_applicable
+
+if TYPE_CHECKING:
+    from evaluations.systems.multi_vector import MultiVectorTextEncoder
+
+# PyLate's models name it; a MultiVectorEncoder takes its own class for it and never imports PyLate.
+REPLACED_CLASSES = frozenset({"pylate.models.Dense.Dense"})
+_NOTHING = TokenVectors(np.empty((0, 1), dtype=np.float32), np.zeros(1, dtype=np.int64))
+
+
+class LateInteraction:
+    """An encoder and all vectors of its documents, the longest documents first."""
+
+    def __init__(self, encoder: "MultiVectorTextEncoder", model: ResolvedModel) -> None:
+        self._encoder = encoder
+        self.files = model.files
+        self._document_ids: Sequence[str] = ()
+        self._ranks: NDArray[np.int64] = id_ranks(())
+        self._vectors = _NOTHING
+        self._queries = _NOTHING
+
+    def index(self, documents: Documents | None, progress: Progress) -> None:
+        assert documents is not None  # noqa: S101 - `needs_corpus` promises it
+        with progress.stage("encoding", total=len(documents)):
+            found = self._encoder.documents(documents.texts, progress.advance)
+        self._vectors = found.vectors
+        self._document_ids = [documents.ids[place] for place in found.places]
+        self._ranks = id_ranks(self._document_ids)
+
+    def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
+        with progress.stage("encoding", total=len(queries)):
+            encoded = self._encoder.queries(list(queries.values()), progress.advance)
+        self._queries = encoded.vectors
+        with progress.stage("searching", total=len(queries)):
+            found = search(
+                encoded.vectors, self._vectors, self._ranks, depth,
+                mean=self._encoder.mean, on_queries_done=progress.advance,
+            )  # fmt: skip
+        query_ids = list(queries)
+        return Run(
+            {
+                query_ids[place]: RankedList([self._document_ids[row] for row in best.rows], best.scores)
+                for place, best in zip(encoded.places, found, strict=True)
+            }
+        )
+
+    def sparsity(self) -> Findings:
+        counts = parameter_counts(self._encoder.parameters, self._encoder.config)
+        vectors = self._vectors.vectors
+        return (
+            counts | _query_vectors(self._queries) | multi_vector_storage(len(self._vectors), *vectors.shape)
+        )
+
+    def provenance(self) -> Mapping[str, str | int | None]:
+        return self._encoder.provenance()
+
+
+def _query_vectors(queries: TokenVectors) -> Findings:
+    if not len(queries):
+        return not_applicable("no query was encoded", "query_vectors_mean")
+    return Findings({"query_vectors_mean": len(queries.vectors) / len(queries)})
+
+
+def _load(spec: SystemSpec, runtime: Runtime) -> LateInteraction:
+    from evaluations.systems.multi_vector import MultiVectorTextEncoder  # here, since it brings torch
+
+    model = fetch(str(spec.location), spec.revision, allow_path=True)
+    safety.check_folder(model.folder, replaced=REPLACED_CLASSES)
+    return LateInteraction(MultiVectorTextEncoder.load(model.folder, spec.options, runtime), model)
+
+
+def _inspect(spec: SystemSpec) -> Mapping[str, object]:
+    return inspect_model(spec, replaced=REPLACED_CLASSES)
+
+
+KIND = Kind(
+    name="late-interaction",
+    title="Late interaction",
+    family="late-interaction",
+    help="A sentence-transformers model with a vector a token, as ColBERT. Exact MaxSim over all documents.",
+    takes="model",
+    needs_corpus=True,
+    tracks=("retrieval", "sparsity"),
+    options=(
+        PRECISION,
+        MAX_LENGTH,
+        Option(
+            "query_length", "int", None,
+            "Longest query in tokens, and what shorter ones are filled up to where the model does that.",
+            minimum=1, maximum=131_072,
+        ),
+        QUERY_PROMPT,
+        DOCUMENT_PROMPT,
+    ),
+    load=_load,
+    pin=pin_model,
+    inspect=_inspect,
+)  # fmt: skip

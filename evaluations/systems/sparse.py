@@ -1,0 +1,207 @@
+"""Learned sparse encoders: a vector over the terms of a vocabulary for each text, exact search over them.
+
+SPLADE and its kin, inference-free encoders and sparse autoencoders by sentence-transformers, decoder-only
+encoders by transformers. See `sparse_folder.py` for which is which.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from evaluations.datasets import Documents
+from evaluations.errors import EvaluationError
+from evaluations.progress import Progress
+from evaluations.search.order import id_ranks
+from evaluations.sparsity.representation import profile
+from evaluations.sparsity.storage import sparse_storage
+from evaluations.sparsity.weights import parameter_counts
+from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.models import (
+    DOCUMENT_PROMPT,
+    MAX_LENGTH,
+    PRECISION,
+    QUERY_PROMPT,
+    inspect_model,
+    pin_model,
+)
+from evaluations.systems.sparse_folder import Form, check_options, check_sparse_folder
+from evaluations.tracks import Findings
+
+if TYPE_CHECKING:
+    from evaluations.search.dense import Found
+    from evaluations.search.sparse import SparseIndex
+    from evaluations.systems.sparse_vectors import SparseTextEncoder, TermModel
+
+MOST_ACTIVE = 1 / 3  # of all dimensions: with more, vectors are not sparse (docs/protocol.md)
+SAMPLE = 32
+
+
+class Sparse:
+    """An encoder and the inverted index of its documents' vectors."""
+
+    def __init__(self, encoder: "SparseTextEncoder", model: ResolvedModel, runtime: Runtime) -> None:
+        self._encoder = encoder
+        self.files = model.files
+        self._threads = runtime.threads
+        self._document_ids: Sequence[str] = ()
+        self._index: SparseIndex
+        self._queries: csr_array[Any]
+
+    def index(self, documents: Documents | None, progress: Progress) -> None:
+        """The index numbers documents as they were encoded, so that no vector waits for its place."""
+        from evaluations.search.sparse import IndexBuilder  # here, since it brings numba
+
+        assert documents is not None  # noqa: S101 - `needs_corpus` promises it
+        with progress.stage("encoding", total=len(documents)):
+            self._check_sample(documents.texts)
+            order, builder = [], None
+            for block in self._encoder.blocks(documents.texts, "document", progress.advance):
+                builder = builder or IndexBuilder(int(block.vectors.shape[1]))
+                builder.add(block.vectors)
+                order.append(block.places)
+            assert builder is not None  # noqa: S101 - no dataset's corpus is empty
+            places = np.concatenate(order)
+            self._document_ids = [documents.ids[place] for place in places]
+            self._index = builder.finish(id_ranks(documents.ids)[places])
+        postings = len(self._index.documents)
+        require_sparse("document", postings, len(documents), self._index.dimensions)
+
+    def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
+        with progress.stage("encoding", total=len(queries)):
+            vectors = self._encoder.matrix(list(queries.values()), "query", progress.advance)
+        self._require_one_vocabulary(vectors)
+        require_sparse("query", vectors.nnz, len(queries), vectors.shape[1])
+        self._queries = vectors
+        with progress.stage("searching", total=len(queries)):
+            found = self._search(vectors, depth, progress)
+        return Run(
+            {
+                query_id: RankedList([self._document_ids[row] for row in best.rows], best.scores)
+                for query_id, best in zip(queries, found, strict=True)
+            }
+        )
+
+    def sparsity(self) -> Findings:
+        frequency = np.diff(self._index.offsets, axis=1).sum(axis=0, dtype=np.int64)
+        found = profile(self._queries, frequency, len(self._index))
+        return found | sparse_storage(self._index.nbytes) | _parameters(self._encoder.model)
+
+    def provenance(self) -> Mapping[str, str | int | None]:
+        return self._encoder.provenance()
+
+    def _search(self, queries: "csr_array[Any]", depth: int, progress: Progress) -> "list[Found]":
+        if self._encoder.device == "cpu":
+            return self._index.search(queries, depth, self._threads, progress.advance)
+        from evaluations.search.sparse_torch import TorchSparseIndex
+
+        index = TorchSparseIndex.from_index(self._index, self._encoder.device)
+        return index.search(queries, depth, progress.advance)
+
+    def _check_sample(self, texts: Sequence[str]) -> None:
+        """Before a large corpus is encoded: nearly dense vectors of it would not fit the memory."""
+        if len(texts) > 8 * SAMPLE:
+            sample = texts[:: len(texts) // SAMPLE][:SAMPLE]
+            vectors = self._encoder.matrix(sample, "document", lambda _: None)
+            require_sparse("document", vectors.nnz, len(sample), vectors.shape[1])
+
+    def _require_one_vocabulary(self, queries: "csr_array[Any]") -> None:
+        if queries.shape[1] != self._index.dimensions:
+            problem = f"queries have {queries.shape[1]:,} dimensions, documents {self._index.dimensions:,}"
+            raise EvaluationError("VECTORS-DIMENSIONS", f"{problem}; both sides need one vocabulary")
+
+
+def require_sparse(side: str, nonzeros: int, vectors: int, dimensions: int) -> None:
+    """Raises EvaluationError `VECTORS-DENSE` where more than a third of the dimensions is active."""
+    mean = nonzeros / vectors
+    if mean > MOST_ACTIVE * dimensions:
+        share = f"{mean:,.1f} of {dimensions:,} dimensions ({mean / dimensions:.0%})"
+        problem = f"{side} vectors have {share} active on average, more than a third: they are not sparse"
+        hint = "check that the head is a trained sparse one, or submit the model as dense"
+        raise EvaluationError("VECTORS-DENSE", f"{problem}; {hint}")
+
+
+def _parameters(model: "TermModel") -> Findings:
+    """`active_parameters` are a document's; looking a query's weights up in a table passes through none."""
+    counts = parameter_counts(model.parameters, model.config)
+    query = model.side_parameters("query")
+    if counts.metrics["active_parameters"] is None:
+        return counts | Findings(details={"inference_free": query == 0})
+    active = {"active_parameters": model.side_parameters("document"), "query_active_parameters": query}
+    return counts | Findings(active, details={"inference_free": query == 0})
+
+
+def _load(spec: SystemSpec, runtime: Runtime) -> Sparse:
+    model = fetch(str(spec.location), spec.revision, allow_path=True)
+    form = check_sparse_folder(model.folder)
+    check_options(form, spec.options)
+    return Sparse(_encoder(model.folder, form, spec, runtime), model, runtime)
+
+
+def _encoder(folder: Path, form: Form, spec: SystemSpec, runtime: Runtime) -> "SparseTextEncoder":
+    from evaluations.systems.encoder import fp32_products, prepare  # here, since they bring torch
+    from evaluations.systems.sparse_vectors import SparseTextEncoder
+
+    device = prepare(runtime)
+    model = _model(folder, form, spec, device)
+    return SparseTextEncoder(model, device, str(spec.options["precision"]), fp32_products(device))
+
+
+def _model(folder: Path, form: Form, spec: SystemSpec, device: str) -> "TermModel":
+    if form == "causal":
+        from evaluations.systems.decoder_sparse import DecoderSparse
+
+        return DecoderSparse.load(folder, spec.options, device)
+    from evaluations.systems.sentence_sparse import SentenceSparse
+
+    return SentenceSparse.load(folder, form, spec.options, device)
+
+
+def _inspect(spec: SystemSpec) -> Mapping[str, object]:
+    found = inspect_model(spec, own_adapter=True)
+    if not found["safe"]:
+        return found
+    try:
+        return {**found, "form": check_sparse_folder(Path(str(found["folder"])))}
+    except EvaluationError as error:
+        return {**found, "safe": False, "why": str(error)}
+
+
+KIND = Kind(
+    name="sparse",
+    title="Learned sparse encoder",
+    family="sparse",
+    help="A vector over a vocabulary for each text: SPLADE, inference-free encoders, sparse autoencoders, "
+    "causal language models. Search is exact.",
+    takes="model",
+    needs_corpus=True,
+    tracks=("retrieval", "sparsity"),
+    options=(
+        PRECISION,
+        MAX_LENGTH,
+        QUERY_PROMPT,
+        DOCUMENT_PROMPT,
+        Option(
+            "activation",
+            "str",
+            None,
+            "For a folder without modules.json: relu, or log1p_relu for a second logarithm; unset: relu. "
+            "One with idf.json must name it.",
+            choices=("relu", "log1p_relu"),
+        ),
+        Option(
+            "document_template",
+            "str",
+            None,
+            "For a causal language model: what it reads, with {text} twice; the second copy is pooled. "
+            "The maximum length counts one copy.",
+        ),
+        Option("query_template", "str", None, "The same for queries; unset: the documents' template."),
+    ),
+    load=_load,
+    pin=pin_model,
+    inspect=_inspect,
+)
