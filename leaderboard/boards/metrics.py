@@ -100,6 +100,15 @@ _KNOWN = (
         "Parameters used for one token",
     ),
     Metric(
+        "query_active_parameters",
+        "Query params",
+        Group.COST,
+        Style.COUNT,
+        False,
+        Across.SAME,
+        "Parameters used for one token of a query; 0 where encoding is a look-up",
+    ),
+    Metric(
         "index_bytes",
         "Index size",
         Group.COST,
