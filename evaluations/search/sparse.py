@@ -85,6 +85,20 @@ class SparseIndex:
     def __len__(self) -> int:
         return len(self.ranks)
 
+    def matrix(self) -> csr_array[Any]:
+        """The vectors again, shape (documents, dimensions), terms ascending: as much memory as the index."""
+        blocks = [self._segment_matrix(segment) for segment in range(len(self.offsets))]
+        empty = csr_array((0, self.dimensions), dtype=np.float32)
+        return csr_array(vstack([empty, *blocks], format="csr", dtype=np.float32))
+
+    def _segment_matrix(self, segment: int) -> csr_array[Any]:
+        offsets = self.offsets[segment].astype(np.int64)
+        first = segment * self.segment_size
+        rows = min(self.segment_size, len(self) - first)
+        within = slice(offsets[0], offsets[-1])
+        stored: Any = (self.impacts[within], self.documents[within].astype(np.int32), offsets - offsets[0])
+        return csr_array(csc_array(stored, shape=(rows, self.dimensions)))
+
     def search(
         self,
         queries: csr_array[Any],

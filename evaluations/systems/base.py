@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from evaluations.tracks import Findings
 
 Value = str | int | float | bool | None
 OptionType = Literal["int", "float", "str", "bool"]
+Side = Literal["query", "document"]
 Takes = Literal["nothing", "model", "file", "folder"]
 
 MAX_TEXT = 2000  # characters of an option such as a prompt
@@ -178,6 +179,62 @@ class ByDataset(Protocol):
 
     def choose(self, dataset: str, document_ids: Collection[str] | None) -> None:
         """The dataset's name, and the ids of its documents where its corpus is there."""
+
+
+class TextEncoder(Protocol):
+    """A loaded model with the settings of its spec: texts to vectors, in two steps that can be timed apart.
+
+    `forward(tokenise(texts, side), side)` is what an evaluation stores of these texts: prompts, lengths,
+    sides, truncation and normalisation are in it. Both are to be called for as many texts as shall be in one
+    batch; neither caches.
+    """
+
+    @property
+    def module(self) -> Any:
+        """The `torch.nn.Module` that `forward` runs. Who changes it in place encodes with the changed one."""
+
+    def tokenise(self, texts: Sequence[str], side: Side) -> Mapping[str, Any]:
+        """What the model reads: padded tensors on the CPU, and what the library notes beside them."""
+
+    def forward(self, features: Mapping[str, Any], side: Side) -> Any:
+        """Their vectors on the CPU, in the texts' order; `features` stays as it is.
+
+        Of dense models float32 (texts, dimensions), of sparse ones a csr_array (texts, V), of late
+        interaction `TokenVectors`. Runs in inference mode, in the settings' precision, on their device.
+        """
+
+
+class Encoding(Protocol):
+    """What a system that encodes has besides `System`, for sweeps, profiles and timings (see `encodes`).
+
+    Row i of `document_vectors` is of `document_ids[i]`, which need not be in the corpus' order; the same for
+    queries. Both are as stored: of length one where the model compares by the cosine. Documents are there
+    after `index`, queries after `retrieve`.
+    """
+
+    @property
+    def encoder(self) -> TextEncoder: ...
+
+    @property
+    def document_ids(self) -> Sequence[str]: ...
+
+    @property
+    def document_vectors(self) -> Any:
+        """Dense: float32 (documents, dimensions), maybe mapped from a file. Late interaction: TokenVectors.
+
+        Sparse: a csr_array (documents, V), made of the index anew at each call.
+        """
+
+    @property
+    def query_ids(self) -> Sequence[str]: ...
+
+    @property
+    def query_vectors(self) -> Any: ...
+
+
+def encodes(system: object) -> TypeGuard[Encoding]:
+    """Whether a system is an `Encoding`: `isinstance` would make every property, and copy all vectors."""
+    return hasattr(system, "encoder")
 
 
 class Pin(Protocol):

@@ -33,44 +33,48 @@ if TYPE_CHECKING:
     from evaluations.systems.encoder import Encoder
 
 Float32 = NDArray[np.float32]
+_NOTHING: Float32 = np.empty((0, 0), dtype=np.float32)
 
 
 class Dense:
     """An encoder and the matrix of its documents' vectors."""
 
     def __init__(self, encoder: "Encoder", model: ResolvedModel) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
         self.files = model.files
-        self._document_ids: Sequence[str] = ()
+        self.document_ids: Sequence[str] = ()
+        self.document_vectors: Float32 = _NOTHING
+        self.query_ids: Sequence[str] = ()
+        self.query_vectors: Float32 = _NOTHING
         self._ranks = id_ranks(())
-        self._vectors: Float32 = np.empty((0, 0), dtype=np.float32)
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
-        self._document_ids = documents.ids
+        self.document_ids = documents.ids
         self._ranks = id_ranks(documents.ids)
         with progress.stage("encoding", total=len(documents)):
-            self._vectors = self._encoder.documents(documents.texts, progress.advance)
+            self.document_vectors = self.encoder.documents(documents.texts, progress.advance)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("encoding", total=len(queries)):
-            vectors = self._encoder.queries(list(queries.values()), progress.advance)
+            self.query_vectors = self.encoder.queries(list(queries.values()), progress.advance)
+        self.query_ids = list(queries)
         with progress.stage("searching", total=len(queries)):
-            found = search(vectors, self._vectors, self._ranks, depth, progress.advance)
+            found = search(self.query_vectors, self.document_vectors, self._ranks, depth, progress.advance)
         return Run(
             {
-                query_id: RankedList([self._document_ids[row] for row in best.rows], best.scores)
+                query_id: RankedList([self.document_ids[row] for row in best.rows], best.scores)
                 for query_id, best in zip(queries, found, strict=True)
             }
         )
 
     def sparsity(self) -> Findings:
-        documents, dimensions = self._vectors.shape
-        counts = parameter_counts(self._encoder.parameters, self._encoder.config)
+        documents, dimensions = self.document_vectors.shape
+        counts = parameter_counts(self.encoder.parameters, self.encoder.config)
         return counts | dense_storage(documents, dimensions)
 
     def provenance(self) -> Mapping[str, str | int | None]:
-        return self._encoder.provenance()
+        return self.encoder.provenance()
 
 
 def _load(spec: SystemSpec, runtime: Runtime) -> Dense:

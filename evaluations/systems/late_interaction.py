@@ -37,47 +37,51 @@ class LateInteraction:
     """An encoder and all vectors of its documents, the longest documents first."""
 
     def __init__(self, encoder: "MultiVectorTextEncoder", model: ResolvedModel) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
         self.files = model.files
-        self._document_ids: Sequence[str] = ()
+        self.document_ids: Sequence[str] = ()
         self._ranks: NDArray[np.int64] = id_ranks(())
-        self._vectors = _NOTHING
-        self._queries = _NOTHING
+        self.document_vectors = _NOTHING
+        self.query_ids: Sequence[str] = ()
+        self.query_vectors = _NOTHING
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
         with progress.stage("encoding", total=len(documents)):
-            found = self._encoder.documents(documents.texts, progress.advance)
-        self._vectors = found.vectors
-        self._document_ids = [documents.ids[place] for place in found.places]
-        self._ranks = id_ranks(self._document_ids)
+            found = self.encoder.documents(documents.texts, progress.advance)
+        self.document_vectors = found.vectors
+        self.document_ids = [documents.ids[place] for place in found.places]
+        self._ranks = id_ranks(self.document_ids)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("encoding", total=len(queries)):
-            encoded = self._encoder.queries(list(queries.values()), progress.advance)
-        self._queries = encoded.vectors
+            encoded = self.encoder.queries(list(queries.values()), progress.advance)
+        self.query_vectors = encoded.vectors
+        query_ids = list(queries)
+        self.query_ids = [query_ids[place] for place in encoded.places]
         with progress.stage("searching", total=len(queries)):
             found = search(
-                encoded.vectors, self._vectors, self._ranks, depth,
-                mean=self._encoder.mean, on_queries_done=progress.advance,
+                encoded.vectors, self.document_vectors, self._ranks, depth,
+                mean=self.encoder.mean, on_queries_done=progress.advance,
             )  # fmt: skip
-        query_ids = list(queries)
         return Run(
             {
-                query_ids[place]: RankedList([self._document_ids[row] for row in best.rows], best.scores)
-                for place, best in zip(encoded.places, found, strict=True)
+                query_id: RankedList([self.document_ids[row] for row in best.rows], best.scores)
+                for query_id, best in zip(self.query_ids, found, strict=True)
             }
         )
 
     def sparsity(self) -> Findings:
-        counts = parameter_counts(self._encoder.parameters, self._encoder.config)
-        vectors = self._vectors.vectors
+        counts = parameter_counts(self.encoder.parameters, self.encoder.config)
+        vectors = self.document_vectors.vectors
         return (
-            counts | _query_vectors(self._queries) | multi_vector_storage(len(self._vectors), *vectors.shape)
+            counts
+            | _query_vectors(self.query_vectors)
+            | multi_vector_storage(len(self.document_vectors), *vectors.shape)
         )
 
     def provenance(self) -> Mapping[str, str | int | None]:
-        return self._encoder.provenance()
+        return self.encoder.provenance()
 
 
 def _query_vectors(queries: TokenVectors) -> Findings:

@@ -44,12 +44,17 @@ class Sparse:
     """An encoder and the inverted index of its documents' vectors."""
 
     def __init__(self, encoder: "SparseTextEncoder", model: ResolvedModel, runtime: Runtime) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
         self.files = model.files
         self._threads = runtime.threads
-        self._document_ids: Sequence[str] = ()
+        self.document_ids: Sequence[str] = ()
+        self.query_ids: Sequence[str] = ()
+        self.query_vectors: csr_array[Any]
         self._index: SparseIndex
-        self._queries: csr_array[Any]
+
+    @property
+    def document_vectors(self) -> "csr_array[Any]":
+        return self._index.matrix()
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
         """The index numbers documents as they were encoded, so that no vector waits for its place."""
@@ -59,53 +64,53 @@ class Sparse:
         with progress.stage("encoding", total=len(documents)):
             self._check_sample(documents.texts)
             order, builder = [], None
-            for block in self._encoder.blocks(documents.texts, "document", progress.advance):
+            for block in self.encoder.blocks(documents.texts, "document", progress.advance):
                 builder = builder or IndexBuilder(int(block.vectors.shape[1]))
                 builder.add(block.vectors)
                 order.append(block.places)
             assert builder is not None  # noqa: S101 - no dataset's corpus is empty
             places = np.concatenate(order)
-            self._document_ids = [documents.ids[place] for place in places]
+            self.document_ids = [documents.ids[place] for place in places]
             self._index = builder.finish(id_ranks(documents.ids)[places])
         postings = len(self._index.documents)
         require_sparse("document", postings, len(documents), self._index.dimensions)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("encoding", total=len(queries)):
-            vectors = self._encoder.matrix(list(queries.values()), "query", progress.advance)
+            vectors = self.encoder.matrix(list(queries.values()), "query", progress.advance)
         self._require_one_vocabulary(vectors)
         require_sparse("query", vectors.nnz, len(queries), vectors.shape[1])
-        self._queries = vectors
+        self.query_vectors, self.query_ids = vectors, list(queries)
         with progress.stage("searching", total=len(queries)):
             found = self._search(vectors, depth, progress)
         return Run(
             {
-                query_id: RankedList([self._document_ids[row] for row in best.rows], best.scores)
+                query_id: RankedList([self.document_ids[row] for row in best.rows], best.scores)
                 for query_id, best in zip(queries, found, strict=True)
             }
         )
 
     def sparsity(self) -> Findings:
         frequency = np.diff(self._index.offsets, axis=1).sum(axis=0, dtype=np.int64)
-        found = profile(self._queries, frequency, len(self._index))
-        return found | sparse_storage(self._index.nbytes) | _parameters(self._encoder.model)
+        found = profile(self.query_vectors, frequency, len(self._index))
+        return found | sparse_storage(self._index.nbytes) | _parameters(self.encoder.model)
 
     def provenance(self) -> Mapping[str, str | int | None]:
-        return self._encoder.provenance()
+        return self.encoder.provenance()
 
     def _search(self, queries: "csr_array[Any]", depth: int, progress: Progress) -> "list[Found]":
-        if self._encoder.device == "cpu":
+        if self.encoder.device == "cpu":
             return self._index.search(queries, depth, self._threads, progress.advance)
         from evaluations.search.sparse_torch import TorchSparseIndex
 
-        index = TorchSparseIndex.from_index(self._index, self._encoder.device)
+        index = TorchSparseIndex.from_index(self._index, self.encoder.device)
         return index.search(queries, depth, progress.advance)
 
     def _check_sample(self, texts: Sequence[str]) -> None:
         """Before a large corpus is encoded: nearly dense vectors of it would not fit the memory."""
         if len(texts) > 8 * SAMPLE:
             sample = texts[:: len(texts) // SAMPLE][:SAMPLE]
-            vectors = self._encoder.matrix(sample, "document", lambda _: None)
+            vectors = self.encoder.matrix(sample, "document", lambda _: None)
             require_sparse("document", vectors.nnz, len(sample), vectors.shape[1])
 
     def _require_one_vocabulary(self, queries: "csr_array[Any]") -> None:

@@ -11,6 +11,7 @@ from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime
+from evaluations.systems.base import encodes
 from evaluations.systems.parse import parse_system
 
 WORDS = ["wing", "swept", "lift", "heat", "layer", "boundary", "flow", "query", ":", "of", "a"]
@@ -135,7 +136,7 @@ def test_a_checkpoint_in_bf16_is_still_computed_in_fp32(copy):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
     system = loaded(copy)
-    assert {parameter.dtype for parameter in system._encoder.model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in system.encoder.model.parameters()} == {torch.float32}
 
 
 def test_sparsity_and_provenance(tiny_bert):
@@ -251,3 +252,12 @@ def test_all_minilm_equals_plain_sentence_transformers(minilm):
     assert next(iter(found)) == "d1"
     for document, score in zip(documents, expected[0], strict=True):
         assert found[document] == pytest.approx(score, abs=2e-6)
+
+
+def test_its_vectors_are_there_for_others_beside_their_ids(tiny_bert):
+    system = loaded(tiny_bert)
+    found = retrieved(system, "wing")
+    assert encodes(system)
+    assert (system.document_ids, list(system.query_ids)) == (list(DOCUMENTS), ["q"])
+    scores = system.document_vectors.astype(np.float64) @ system.query_vectors[0].astype(np.float64)
+    assert found == dict(zip(DOCUMENTS, scores.astype(np.float32).tolist(), strict=True))

@@ -341,3 +341,12 @@ def test_kernels_compile_where_no_cache_can_be_written(monkeypatch):
 
     monkeypatch.setattr(kernels, "njit", without_cache)
     assert kernels.compiled(abs) == ("compiled", abs, {"nogil": True})
+
+
+def test_an_index_gives_the_matrix_back_that_it_was_made_of():
+    matrix = csr_array(
+        np.array([[0, 2.5, 0, 1], [0, 0, 0, 0], [3, 0, 0, 0], [0.5, 0, 0, 2], [0, 1, 0, 0]], dtype=np.float32)
+    )
+    index = SparseIndex.build(matrix, np.arange(5), segment_size=2)
+    assert index.matrix().toarray().tolist() == matrix.toarray().tolist()
+    assert index.matrix().has_sorted_indices

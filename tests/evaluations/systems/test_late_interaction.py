@@ -161,7 +161,7 @@ def test_several_queries_keep_their_places(colbert):
 
 def test_words_of_the_skip_list_keep_no_vector_in_documents(colbert):
     system = loaded(colbert, documents={"with": "wing . lift", "without": "wing lift"})
-    assert np.diff(system._vectors.offsets).tolist() == [5, 5]  # [CLS], d, wing, lift, [SEP]
+    assert np.diff(system.document_vectors.offsets).tolist() == [5, 5]  # [CLS], d, wing, lift, [SEP]
 
 
 def test_queries_that_are_filled_up_are_scored_with_what_fills_them(expanding):
@@ -180,10 +180,10 @@ def test_the_length_that_queries_are_filled_up_to_can_be_set(expanding):
 def test_longest_texts_can_be_shortened_on_each_side(colbert):
     documents = {"long": "wing " * 30}
     system = loaded(colbert, documents=documents)
-    assert len(system._vectors.vectors) == 24  # as the model has it
+    assert len(system.document_vectors.vectors) == 24  # as the model has it
     system = loaded(colbert, "max_length=7", "query_length=5", documents=documents)
     retrieved(system, "heat " * 20)
-    assert (len(system._vectors.vectors), len(system._queries.vectors)) == (7, 5)
+    assert (len(system.document_vectors.vectors), len(system.query_vectors.vectors)) == (7, 5)
 
 
 @pytest.mark.parametrize("option", ["max_length", "query_length"])
@@ -304,7 +304,7 @@ def test_stanfords_form_is_loaded_with_its_projection_and_lengths(backbone, tmp_
     folder = stanford(backbone, tmp_path / "stanford")
     system = loaded(folder, documents={"d1": "wing " * 40})
     assert retrieved(system) == pytest.approx(by_loop(folder, documents={"d1": "wing " * 40}), rel=1e-5)
-    assert (system._vectors.vectors.shape, len(system._queries.vectors)) == ((20, WIDTH), 9)
+    assert (system.document_vectors.vectors.shape, len(system.query_vectors.vectors)) == ((20, WIDTH), 9)
     assert "artifact.metadata" in system.files
 
 

@@ -21,7 +21,7 @@ def retrieved(system, text, depth=10):
 
 
 def vectors(system, text, side):
-    return rows(system._encoder.matrix([text], side, lambda _: None))[0]
+    return rows(system.encoder.matrix([text], side, lambda _: None))[0]
 
 
 def test_it_works(tiny):
@@ -180,9 +180,9 @@ def test_a_query_without_terms_finds_nothing(tiny):
 def test_no_batch_is_larger_than_its_logits_may_be(tiny, monkeypatch):
     from evaluations.systems import sparse_vectors
 
-    whole = rows(loaded(tiny.plain)._encoder.matrix(list(DOCUMENTS.values()), "document", lambda _: None))
+    whole = rows(loaded(tiny.plain).encoder.matrix(list(DOCUMENTS.values()), "document", lambda _: None))
     monkeypatch.setattr(sparse_vectors, "LOGIT_BYTES", 4 * SIZE * 14)  # 14 tokens, bytes counted as tokens
-    encoder, done = loaded(tiny.plain)._encoder, []
+    encoder, done = loaded(tiny.plain).encoder, []
     batches = [
         len(block.places) for block in encoder.blocks(list(DOCUMENTS.values()), "document", done.append)
     ]

@@ -43,7 +43,7 @@ def system(folder, *settings):
 
 
 def encoded(folder, texts, *settings, side="document"):
-    return rows(system(folder, *settings)._encoder.matrix(texts, side, lambda _: None))
+    return rows(system(folder, *settings).encoder.matrix(texts, side, lambda _: None))
 
 
 def words(vector):
@@ -221,9 +221,9 @@ def test_an_adapter_is_merged_as_alpha_over_r_times_b_a(copy, name):
 
 def test_a_merged_adapter_adds_no_parameters(copy):
     folder = copy("speaking")
-    before = system(folder, SETTING)._encoder.model.parameters
+    before = system(folder, SETTING).encoder.model.parameters
     tiny_mistral.adapter(folder, MODULES)
-    assert system(folder, SETTING)._encoder.model.parameters == before
+    assert system(folder, SETTING).encoder.model.parameters == before
 
 
 def test_an_adapter_without_its_base_is_refused(copy):
