@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.model_files import FILE_SUFFIXES
 
-FILE_SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".metadata")
 HUB_TIMEOUT_S = 5.0
 MAX_FILES = 1000
 CHUNK_BYTES = 1 << 20

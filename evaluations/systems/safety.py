@@ -1,19 +1,28 @@
-"""What a model's folder may not do, checked before anything is loaded: import code, or unpickle."""
+"""What a model's folder may not do, checked before it is loaded: import code, unpickle, take all memory."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from evaluations.errors import EvaluationError
+from evaluations.model_files import PICKLE_SUFFIXES
+from evaluations.systems import weight_files
+from evaluations.systems.folder_files import MAX_SETTINGS_BYTES, check_files, is_settings
+from evaluations.systems.model_size import check_model_size, check_module_size
 
-MAX_JSON_BYTES = 4 * 1024 * 1024  # larger ones are vocabularies, which hold no settings
+MAX_DEPTH = 64  # of settings; libraries walk them by recursion
 MODULES = "modules.json"
 ROUTER = "router_config.json"
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_OWN_PREFIX = "sentence_transformers."
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+_CONFIG = "config.json"
+# A class, by its capital: the library's modules also hold functions and other libraries, such as torch.
+_OWN_CLASS = re.compile(r"sentence_transformers(\.[a-z_][a-z0-9_]*)*\.[A-Z][A-Za-z0-9]*")
+_ACTIVATIONS = ("activation_function", "activation_fn")
+_ACTIVATION_CLASS = re.compile(r"torch\.nn(\.[a-z_]+)*\.[A-Z][A-Za-z0-9]*")
+_WHOLE = ("model.safetensors", "model.safetensors.index.json")
 
 
 def check_folder(folder: Path, *, own_adapter: bool = False, replaced: frozenset[str] = frozenset()) -> None:
@@ -21,12 +30,13 @@ def check_folder(folder: Path, *, own_adapter: bool = False, replaced: frozenset
 
     With `own_adapter` an adapter may lie beside the whole model that it is of. `replaced`: classes that the
     loader never imports, since it takes its own for them.
-    Raises EvaluationError `MODEL-CODE`, `MODEL-WEIGHTS`, `MODEL-ADAPTER` or `MODEL-CONFIG`, naming the file.
+    Raises EvaluationError `MODEL-CODE`, `MODEL-WEIGHTS`, `MODEL-ADAPTER`, `MODEL-CONFIG`, `MODEL-LINK`,
+    `MODEL-FILES` or `MODEL-SIZE`, naming the file.
     """
-    for path in sorted(folder.rglob("*.json")):
-        if path.stat().st_size <= MAX_JSON_BYTES:
-            name = path.relative_to(folder).as_posix()
-            _check_settings(read_json(path, name), name, replaced)
+    check_files(folder)
+    for path in filter(is_settings, sorted(folder.rglob("*.json"))):
+        name = path.relative_to(folder).as_posix()
+        _check_settings(read_json(path, name), name, replaced)
     _check_weights(folder)
     for inner in module_folders(folder):
         if (inner / ADAPTER).is_file() and not (own_adapter and _has_base(inner)):
@@ -36,6 +46,7 @@ def check_folder(folder: Path, *, own_adapter: bool = False, replaced: frozenset
                 ADAPTER,
                 "makes this an adapter of another model; merge it and submit the whole",
             )
+    _check_sizes(folder)
 
 
 def module_folders(folder: Path) -> list[Path]:
@@ -73,53 +84,90 @@ def _has_base(folder: Path) -> bool:
 
 
 def _check_settings(value: object, name: str, replaced: frozenset[str]) -> None:
-    for key, setting in _settings(value):
+    deepest = 0
+    for key, setting, depth in _settings(value):
+        deepest = max(deepest, depth)
         if key == "auto_map":
             _refuse("MODEL-CODE", name, "has auto_map, which imports the model's own code")
         if key == "trust_remote_code" and setting:
             _refuse("MODEL-CODE", name, "turns trust_remote_code on")
         if key.lstrip("_").startswith("attn_implementation") and "/" in str(setting):
             _refuse("MODEL-CODE", name, f"loads code from the hub for attention: {setting}")
-        if key == "activation_function" and "." in str(setting) and not str(setting).startswith("torch.nn."):
-            _refuse("MODEL-CODE", name, f"imports {setting} as an activation; only torch.nn is allowed")
-        if Path(name).name in (MODULES, ROUTER) and str(setting) not in replaced:
-            _check_class(key, setting, name)
+        _check_imports(key, setting, name, replaced)
+        if key == "modality_config" and isinstance(setting, dict) and set(setting) == {"message"}:
+            _refuse("MODEL-CODE", name, "puts texts into a chat template, which is never rendered")
+    if deepest > MAX_DEPTH:
+        _refuse("MODEL-CONFIG", name, f"nests {deepest} deep; at most {MAX_DEPTH} levels are read")
+
+
+def _check_imports(key: str, setting: object, name: str, replaced: frozenset[str]) -> None:
+    """What libraries import by name: activations, tokenisers, and the classes of modules."""
+    is_dotted = isinstance(setting, str) and "." in setting
+    if key.endswith(_ACTIVATIONS) and is_dotted and not _ACTIVATION_CLASS.fullmatch(str(setting)):
+        _refuse("MODEL-CODE", name, f"imports {setting} as an activation; only torch.nn is allowed")
+    if key == "tokenizer_class" and is_dotted and not _OWN_CLASS.fullmatch(str(setting)):
+        _refuse("MODEL-CODE", name, f"imports {setting} as a tokeniser; only the library's are allowed")
+    if Path(name).name in (MODULES, ROUTER) and str(setting) not in replaced:
+        _check_class(key, setting, name)
 
 
 def _check_class(key: str, setting: object, name: str) -> None:
     """Classes of modules: `type` in modules.json, any value that names a class in a router's `types`."""
     if key != "type" and not (name.endswith(ROUTER) and "." in str(setting)):
         return
-    if isinstance(setting, str) and not setting.startswith(_OWN_PREFIX):
+    if isinstance(setting, str) and not _OWN_CLASS.fullmatch(setting):
         _refuse("MODEL-CODE", name, f"imports {setting}; only classes of sentence_transformers are allowed")
 
 
 def _check_weights(folder: Path) -> None:
     folders = module_folders(folder)
     for inner in folders:
-        stored = {path.suffix for path in inner.iterdir() if path.is_file()}
-        if ".safetensors" not in stored and stored & set(_PICKLES):
-            where = inner.relative_to(folder).as_posix()
-            _refuse("MODEL-WEIGHTS", where, "has pickled weights and no .safetensors; convert them")
+        stored = {path.name for path in inner.iterdir() if path.is_file()}
+        pickles = sorted(name for name in stored if name.endswith(PICKLE_SUFFIXES))
+        if pickles and not stored & {*_WHOLE, ADAPTER_WEIGHTS}:
+            where = (inner.relative_to(folder) / pickles[0]).as_posix()
+            problem = "is a pickle, which a loader could take here, since there is no model.safetensors"
+            _refuse("MODEL-WEIGHTS", where, f"{problem}; save_pretrained(safe_serialization=True) writes one")
+        if "adapter_model.bin" in stored and ADAPTER_WEIGHTS not in stored:
+            _refuse("MODEL-WEIGHTS", "adapter_model.bin", "is a pickle; save the adapter as safetensors")
     if not any(next(inner.glob("*.safetensors"), None) for inner in folders):
         _refuse("MODEL-WEIGHTS", folder.name, "has no .safetensors file; only safetensors are loaded")
 
 
-def _settings(value: object) -> Iterator[tuple[str, object]]:
-    """Every key with its value, at any depth. A loop, since a submitted file may nest without end."""
-    waiting = [value]
+def _check_sizes(folder: Path) -> None:
+    """The settings of each module against all the weights."""
+    folders = module_folders(folder)
+    stored = weight_files.parameters(weight_files.read_folders(dict.fromkeys((folder, *folders))))
+    for inner in dict.fromkeys((folder, *folders)):
+        path = inner / _CONFIG
+        if not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        settings = read_json(path, name)
+        is_model = isinstance(settings, dict) and bool({"model_type", "architectures"} & set(settings))
+        (check_model_size if is_model else check_module_size)(name, settings, stored)
+
+
+def _settings(value: object) -> Iterator[tuple[str, object, int]]:
+    """Every key with its value and depth. A loop, since a submitted file may nest without end."""
+    waiting = [(value, 0)]
     while waiting:
-        found = waiting.pop()
+        found, depth = waiting.pop()
         if isinstance(found, dict):
-            yield from found.items()
-            waiting.extend(found.values())
+            yield from ((key, setting, depth) for key, setting in found.items())
+            waiting.extend((inner, depth + 1) for inner in found.values())
         elif isinstance(found, list):
-            waiting.extend(found)
+            waiting.extend((inner, depth + 1) for inner in found)
 
 
 def read_json(path: Path, name: str) -> object:
+    """Raises EvaluationError `MODEL-CONFIG`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(MAX_SETTINGS_BYTES + 1)
+        if len(content) > MAX_SETTINGS_BYTES:
+            raise ValueError(f"larger than {MAX_SETTINGS_BYTES:,} bytes")
+        return json.loads(content.decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise EvaluationError("MODEL-CONFIG", f"{name}: is not JSON ({error})") from error
 

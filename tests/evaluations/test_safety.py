@@ -1,12 +1,14 @@
 """What a submitted model's folder may not do. Each file here is one that a library would have obeyed."""
 
 import json
+import struct
 
 import pytest
 
 from evaluations.errors import EvaluationError
 from evaluations.systems.safety import check_folder, module_folders
 
+NO_TENSORS = struct.pack("<Q", 2) + b"{}"
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
@@ -19,7 +21,7 @@ def folder(tmp_path):
     (tmp_path / "1_Pooling" / "config.json").write_text("{}")
     (tmp_path / "modules.json").write_text(json.dumps(MODULES))
     (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
-    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "model.safetensors").write_bytes(NO_TENSORS)
     return tmp_path
 
 
@@ -75,7 +77,7 @@ def test_pickled_weights_of_a_module_on_a_route_are_refused(folder, name):
     (folder / name).write_text(json.dumps({"types": types, "structure": {"query": ["query_0"]}}))
     (folder / "query_0").mkdir()
     (folder / "query_0" / "pytorch_model.bin").write_bytes(b"")
-    assert refusal(folder).startswith("error[MODEL-WEIGHTS]: query_0 ")
+    assert refusal(folder).startswith("error[MODEL-WEIGHTS]: query_0/pytorch_model.bin ")
 
 
 def test_a_route_that_leads_out_of_the_model_is_refused(folder):
@@ -89,9 +91,9 @@ def test_pickled_weights_alone_are_refused(folder):
     assert refusal(folder).startswith("error[MODEL-WEIGHTS]")
 
 
-def test_a_module_with_pickled_weights_is_refused_by_its_folder(folder):
+def test_a_module_with_pickled_weights_is_refused_by_its_file(folder):
     (folder / "1_Pooling" / "pytorch_model.bin").write_bytes(b"")
-    assert refusal(folder).startswith("error[MODEL-WEIGHTS]: 1_Pooling ")
+    assert refusal(folder).startswith("error[MODEL-WEIGHTS]: 1_Pooling/pytorch_model.bin ")
 
 
 def test_pickles_beside_safetensors_are_left_alone(folder):
@@ -106,7 +108,7 @@ def test_an_adapter_of_a_model_that_nobody_pinned_is_refused(folder):
 
 def test_an_adapter_beside_the_whole_model_passes_where_the_kind_merges_it(folder):
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/other"}))
-    (folder / "adapter_model.safetensors").write_bytes(b"")
+    (folder / "adapter_model.safetensors").write_bytes(NO_TENSORS)
     check_folder(folder, own_adapter=True)
     (folder / "model.safetensors").unlink()
     with pytest.raises(EvaluationError, match="MODEL-ADAPTER"):

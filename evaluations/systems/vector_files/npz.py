@@ -6,20 +6,18 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluations.archives import directory
 from evaluations.errors import EvaluationError
 from evaluations.systems.vector_files.limits import VectorLimits, refusal, size_of
 from evaluations.systems.vector_files.npy import Header, read_header
 
 CHUNK_BYTES = 1 << 20
 MAX_DIRECTORY_BYTES = 64 * 1024
-_END, _END_BYTES = b"PK\x05\x06", 22
-_LOCATOR, _LOCATOR_BYTES = b"PK\x06\x07", 20
-_END64, _END64_BYTES = b"PK\x06\x06", 56
 _ENCRYPTED = 0x1
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError)
 
@@ -91,30 +89,11 @@ class Arrays:
 
 def _check_directory(path: Path, stream: IO[bytes], size: int) -> None:
     """zipfile reads a directory whole, so its size is bounded before: here, not where it is read."""
-    tail_bytes = min(size, _END_BYTES + _LOCATOR_BYTES)
-    stream.seek(size - tail_bytes)
-    tail = stream.read(tail_bytes)
-    end = tail[-_END_BYTES:]
-    if len(end) < _END_BYTES or not end.startswith(_END) or end[-2:] != b"\0\0":
+    place = directory.locate(stream, size)
+    if place is None:
         raise refusal("FILE", path, " is no .npz file, or is cut off; write it with scipy.sparse.save_npz")
-    (directory,) = struct.unpack("<I", end[12:16])
-    if tail.startswith(_LOCATOR):
-        directory = _directory64(stream, size)
-    if directory > MAX_DIRECTORY_BYTES:
-        raise refusal("SIZE", path, f" has a directory of {directory:,} bytes; a CSR matrix has six arrays")
-    stream.seek(0)
-
-
-def _directory64(stream: IO[bytes], size: int) -> int:
-    """The directory's size, where a long file has its end record written a second time.
-
-    zipfile looks for that record right before its locator, whatever the locator says.
-    """
-    stream.seek(max(0, size - _END_BYTES - _LOCATOR_BYTES - _END64_BYTES))
-    record = stream.read(_END64_BYTES)
-    if len(record) < _END64_BYTES or not record.startswith(_END64):
-        raise zipfile.BadZipFile("its directory cannot be found")
-    return cast("int", struct.unpack("<Q", record[40:48])[0])
+    if place.size > MAX_DIRECTORY_BYTES:
+        raise refusal("SIZE", path, f" has a directory of {place.size:,} bytes; a CSR matrix has six arrays")
 
 
 def _members(
