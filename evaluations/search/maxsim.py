@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.errors import EvaluationFailed
-from evaluations.search.dense import Found, rounding_bounds
+from evaluations.search.found import Found, rounding_bounds
 from evaluations.search.order import top_k
 
 QUERY_VECTORS = 512

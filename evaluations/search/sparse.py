@@ -19,7 +19,7 @@ from scipy.sparse import csc_array, csr_array, vstack
 
 from evaluations.errors import EvaluationFailed
 from evaluations.search import kernels
-from evaluations.search.dense import Found
+from evaluations.search.found import Found
 
 SEGMENT = 1 << 16  # documents whose places fit 16 bits
 INT32_POSTINGS = 2**31 - 1

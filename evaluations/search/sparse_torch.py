@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from evaluations.errors import EvaluationFailed
 from evaluations.search import kernels
-from evaluations.search.dense import Found
+from evaluations.search.found import Found
 from evaluations.search.sparse import Rows, SparseIndex, canonical, rows_between
 
 if TYPE_CHECKING:

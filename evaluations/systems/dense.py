@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
-from evaluations.search.dense import search
 from evaluations.search.order import id_ranks
 from evaluations.sparsity.storage import dense_storage
 from evaluations.sparsity.weights import parameter_counts
@@ -30,6 +29,7 @@ from evaluations.systems.models import (
 from evaluations.tracks import Findings
 
 if TYPE_CHECKING:
+    from evaluations.search.found import Found
     from evaluations.systems.encoder import Encoder
 
 Float32 = NDArray[np.float32]
@@ -39,9 +39,10 @@ _NOTHING: Float32 = np.empty((0, 0), dtype=np.float32)
 class Dense:
     """An encoder and the matrix of its documents' vectors."""
 
-    def __init__(self, encoder: "Encoder", model: ResolvedModel) -> None:
+    def __init__(self, encoder: "Encoder", model: ResolvedModel, threads: int | None = None) -> None:
         self.encoder = encoder
         self.files = model.files
+        self._threads = threads
         self.document_ids: Sequence[str] = ()
         self.document_vectors: Float32 = _NOTHING
         self.query_ids: Sequence[str] = ()
@@ -60,7 +61,7 @@ class Dense:
             self.query_vectors = self.encoder.queries(list(queries.values()), progress.advance)
         self.query_ids = list(queries)
         with progress.stage("searching", total=len(queries)):
-            found = search(self.query_vectors, self.document_vectors, self._ranks, depth, progress.advance)
+            found = self._search(depth, progress)
         return Run(
             {
                 query_id: RankedList([self.document_ids[row] for row in best.rows], best.scores)
@@ -76,13 +77,24 @@ class Dense:
     def provenance(self) -> Mapping[str, str | int | None]:
         return self.encoder.provenance()
 
+    def _search(self, depth: int, progress: Progress) -> "list[Found]":
+        from evaluations.search.dense import DenseIndex  # here, since it brings numba
+
+        index = DenseIndex.build(self.document_vectors, self._ranks, self._threads)
+        if self.encoder.device == "cpu":
+            return index.search(self.query_vectors, depth, self._threads, progress.advance)
+        from evaluations.search.dense_torch import TorchDenseIndex
+
+        on_device = TorchDenseIndex.from_index(index, self.encoder.device)
+        return on_device.search(self.query_vectors, depth, progress.advance)
+
 
 def _load(spec: SystemSpec, runtime: Runtime) -> Dense:
     from evaluations.systems.encoder import Encoder  # here, since it brings torch
 
     model = fetch(str(spec.location), spec.revision, allow_path=True)
     safety.check_folder(model.folder)
-    return Dense(Encoder.load(model.folder, spec.options, runtime), model)
+    return Dense(Encoder.load(model.folder, spec.options, runtime), model, runtime.threads)
 
 
 KIND = Kind(

@@ -32,7 +32,7 @@ from evaluations.systems.sparse_folder import Form, check_options, check_sparse_
 from evaluations.tracks import Findings
 
 if TYPE_CHECKING:
-    from evaluations.search.dense import Found
+    from evaluations.search.found import Found
     from evaluations.search.sparse import SparseIndex
     from evaluations.systems.sparse_vectors import SparseTextEncoder, TermModel
 

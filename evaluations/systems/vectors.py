@@ -13,8 +13,7 @@ from scipy.sparse import csr_array, vstack
 from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
-from evaluations.search import dense
-from evaluations.search.dense import Found
+from evaluations.search.found import Found
 from evaluations.search.order import id_ranks
 from evaluations.sparsity.representation import profile, without_zeros
 from evaluations.sparsity.storage import dense_storage, sparse_storage
@@ -46,9 +45,10 @@ class DenseSearcher:
 
     suffixes = vector_files.DENSE
 
-    def __init__(self, meta: Meta, limits: VectorLimits) -> None:
+    def __init__(self, meta: Meta, limits: VectorLimits, threads: int | None) -> None:
         self._meta = meta
         self._limits = limits
+        self._threads = threads
 
     def index(self, path: Path, wanted: Collection[str] | None) -> Selection:
         found = self._read(path, wanted)
@@ -59,8 +59,11 @@ class DenseSearcher:
     def search(
         self, path: Path, wanted: Collection[str], k: int, on_done: Advance
     ) -> tuple[Selection, list[Found]]:
+        from evaluations.search import dense  # here, since it brings numba
+
         queries = self._read(path, wanted)
-        return queries.selection, dense.search(queries.matrix, self._matrix, self._ranks, k, on_done)
+        found = dense.search(queries.matrix, self._matrix, self._ranks, k, on_done, self._threads)
+        return queries.selection, found
 
     def findings(self) -> Findings:
         return dense_storage(*self._matrix.shape)
@@ -207,7 +210,7 @@ def _missing(side: str, found: set[str], wanted: Collection[str]) -> str:
 def _searcher(path: Path, meta: Meta, limits: VectorLimits, threads: int | None) -> Searcher:
     suffix = vector_files.suffix_of(path)
     if suffix in vector_files.DENSE:
-        return DenseSearcher(meta, limits)
+        return DenseSearcher(meta, limits, threads)
     if meta.dimensions > limits.sparse_dimensions:
         problem = (
             f"meta.json: {meta.dimensions:,} dimensions; at most {limits.sparse_dimensions:,} are searched"
