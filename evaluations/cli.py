@@ -76,6 +76,7 @@ def _add_measure(parser: argparse.ArgumentParser) -> None:
         "--system", required=True, help="bm25, KIND:LOCATION[@REVISION], or a .toml or .json file with more"
     )
     _add_option(parser)
+    _add_members(parser)
     _add_dataset(parser)
     parser.add_argument(
         "--tracks", default=",".join(BUILT_TRACKS), metavar="LIST", help="default: %(default)s"
@@ -101,6 +102,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("system", metavar="SYSTEM")
     _add_option(parser)
+    _add_members(parser)
     parser.set_defaults(run=commands.inspect)
 
 
@@ -113,6 +115,17 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="sets one of its options"
     )
+
+
+def _add_members(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--first-stage", action="append", default=[], dest="members", metavar="SYSTEM",
+        help="whose first documents a reranker reads: a system as --system takes it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--member", action="append", default=[], dest="members", metavar="SYSTEM",
+        help="one of those that a fusion is made of; repeat it for each",
+    )  # fmt: skip
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from evaluations.datasets import BENCHMARKS, REGISTERED, Dataset, Registered, lo
 from evaluations.progress import Progress, for_console
 from evaluations.report import REPORT, Report, read_report
 from evaluations.retrieval.measures import Measure, default_measures, parse_measures
-from evaluations.systems import Runtime, SystemSpec, kind_of
+from evaluations.systems import Runtime, SystemSpec, kind_of, needs_corpus
 from evaluations.systems.parse import parse_system
 from evaluations.tracks import Findings
 
@@ -18,7 +18,7 @@ def evaluate(options: Namespace) -> None:
     progress = for_console(json_lines=options.json_progress)
     measures = _measures(options)
     request = _request(options)
-    dataset = _dataset(options, progress, corpus=kind_of(request.spec.kind).needs_corpus)
+    dataset = _dataset(options, progress, corpus=needs_corpus(request.spec))
     report = pipeline.evaluate(request, dataset, measures, progress)
     _show(report, options)
 
@@ -26,7 +26,7 @@ def evaluate(options: Namespace) -> None:
 def measure(options: Namespace) -> None:
     progress = for_console(json_lines=options.json_progress)
     request = _request(options)
-    dataset = _dataset(options, progress, corpus=kind_of(request.spec.kind).needs_corpus)
+    dataset = _dataset(options, progress, corpus=needs_corpus(request.spec))
     _show(pipeline.measure(request, dataset.blind(), progress), options)
 
 
@@ -46,7 +46,7 @@ def datasets(_: Namespace) -> None:
 
 
 def inspect(options: Namespace) -> None:
-    spec = parse_system(options.system, options.option)
+    spec = parse_system(options.system, options.option, options.members)
     kind = kind_of(spec.kind)
     found = kind.inspect(spec)
     for name, value in {"title": kind.title, "family": kind.family, **spec.to_dict(), **found}.items():
@@ -74,7 +74,7 @@ def _system(options: Namespace) -> SystemSpec:
     settings = list(options.option)
     if options.precision:
         settings.append(f"precision={_precision(options)}")
-    return parse_system(options.system, settings)
+    return parse_system(options.system, settings, options.members)
 
 
 def _precision(options: Namespace) -> str:
@@ -101,7 +101,7 @@ def _show(report: Report, options: Namespace) -> None:
     """For a person; a worker reads the report."""
     if options.json_progress:
         return
-    print(f"\n{report.system['kind']} on {report.dataset['name']} ({report.dataset['split']})")
+    print(f"\n{comparison.system_title(report)} on {report.dataset['name']} ({report.dataset['split']})")
     for track, findings in report.tracks.items():
         print(f"{track}  [protocol {report.protocol[track]['hash']}]")
         for name in findings.metrics:

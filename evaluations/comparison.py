@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evaluations.report import Report
+from evaluations.report import Json, Report
 from evaluations.tracks import Findings
 
 Number = float | int | None
@@ -32,10 +32,20 @@ def shown(value: Number) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
+def system_title(report: Report) -> str:
+    """The system in a line, with what it is made of: `fusion of bm25, dense:org/name`."""
+    members = report.system.get("members")
+    made_of = ", ".join(_system(member) for member in members) if isinstance(members, list) else ""
+    return f"{_system(report.system)}{f' of {made_of}' if made_of else ''}"
+
+
 def _title(report: Report) -> str:
-    system, dataset = report.system, report.dataset
-    place = f":{system['location']}" if system["location"] else ""
-    return f"{system['kind']}{place} on {dataset['name']} ({dataset['split']})"
+    dataset = report.dataset
+    return f"{system_title(report)} on {dataset['name']} ({dataset['split']})"
+
+
+def _system(system: Json) -> str:
+    return f"{system['kind']}:{system['location']}" if system["location"] else str(system["kind"])
 
 
 def _track(track: str, first: Report, second: Report) -> Iterator[str]:

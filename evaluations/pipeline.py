@@ -6,6 +6,7 @@ to read the qrels.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -18,8 +19,8 @@ from evaluations.protocol import DEPTH, Protocol, retrieval_protocol, sparsity_p
 from evaluations.report import Report, read_report
 from evaluations.retrieval.measures import Measure, default_measures
 from evaluations.retrieval.scoring import complete_depth, cut, effectiveness, without_self_hits
-from evaluations.systems import Kind, Run, Runtime, System, SystemSpec, kind_of
-from evaluations.systems.base import ByDataset
+from evaluations.systems import Kind, Run, Runtime, System, SystemSpec, kind_of, needs_corpus
+from evaluations.systems.base import ByDataset, Composite
 from evaluations.systems.trec import read_run
 from evaluations.tracks import TRACKS, Findings
 
@@ -59,7 +60,7 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     progress = progress or Progress()
     kind = kind_of(request.spec.kind)
     check_tracks(kind, request.tracks)
-    _require_corpus(kind, dataset)
+    _require_corpus(request.spec, dataset)
     started = provenance.now()
     for warning in dataset.warnings:
         progress.note(f"warning: {warning}")
@@ -67,13 +68,11 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
         spec = kind.pin(request.spec, allow_path=True)
         system = kind.load(spec, request.runtime)
     run = _retrieved(system, dataset, progress)
-    if not kind.needs_corpus:
-        run = _known_documents(run, dataset)
     for warning in run.warnings:
         progress.note(f"warning: {warning}")
     findings = {"sparsity": system.sparsity()} if "sparsity" in request.tracks else {}
     report = Report(
-        system={**spec.to_dict(), "family": kind.family, "warnings": list(run.warnings), **_files(system)},
+        system={**_described(spec, system), "warnings": list(run.warnings)},
         dataset=_dataset_facts(dataset),
         protocol={track: _protocol(track, dataset, found).to_dict() for track, found in findings.items()},
         provenance=_provenance(started, request.command, progress, system.provenance()),
@@ -136,33 +135,20 @@ def _retrieved(system: System, dataset: Dataset, progress: Progress) -> Run:
     """The run to depth `DEPTH`. One more is asked for where self-hits are then taken out."""
     if isinstance(system, ByDataset):
         system.choose(dataset.name, dataset.document_ids)
+    if isinstance(system, Composite):
+        system.finish_lists(partial(_final, dataset=dataset))
     system.index(dataset.documents, progress)
     run = system.retrieve(dataset.queries, DEPTH + (dataset.self_hits == "remove"), progress)
     return _final(run, dataset)
-
-
-def _known_documents(run: Run, dataset: Dataset) -> Run:
-    """A run over other documents is refused, one over some others is warned about; they stay in its lists."""
-    if dataset.document_ids is None:
-        return run
-    found = {document for ranked in run.lists.values() for document in ranked.document_ids}
-    absent = found.difference(dataset.document_ids)
-    if absent and absent == found:
-        problem = f"none of the run's documents, such as {min(absent)}, is in the corpus of {dataset.name}"
-        raise EvaluationError("RUN-DOCUMENTS", f"{problem}; check that the run is of this dataset")
-    if not absent:
-        return run
-    warning = f"{len(absent)} documents of the run are not in the corpus, such as {min(absent)}"
-    return replace(run, warnings=(*run.warnings, warning))
 
 
 def _final(run: Run, dataset: Dataset) -> Run:
     return cut(without_self_hits(run) if dataset.self_hits == "remove" else run)
 
 
-def _require_corpus(kind: Kind, dataset: Dataset) -> None:
-    if kind.needs_corpus and dataset.documents is None:
-        problem = f"{dataset.name} has no corpus, and {kind.name} needs one; such a dataset takes run files"
+def _require_corpus(spec: SystemSpec, dataset: Dataset) -> None:
+    if needs_corpus(spec) and dataset.documents is None:
+        problem = f"{dataset.name} has no corpus, and {spec.kind} needs one; such a dataset takes run files"
         raise EvaluationError("DATASET-CORPUS", problem)
 
 
@@ -176,11 +162,19 @@ def _require_qrels(dataset: Dataset) -> Mapping[str, Mapping[str, int]]:
 
 def _complete_depth(measured: Report, dataset: Dataset) -> int | None:
     """None where lists are as long as they can be: our own systems, and runs declared exhausted."""
-    options = measured.system["options"]
-    exhausted = isinstance(options, dict) and options.get("exhausted") is True
-    if measured.system["kind"] != "run" or exhausted:
+    if not _may_be_cut(measured.system):
         return None
     return complete_depth(dataset.document_count, self_hits_removed=dataset.self_hits == "remove")
+
+
+def _may_be_cut(system: Mapping[str, object]) -> bool:
+    """A submitted run, or what is made of one, unless its author says that it was all there was."""
+    members = system.get("members")
+    if isinstance(members, list):
+        return any(_may_be_cut(member) for member in members)
+    options = system["options"]
+    exhausted = isinstance(options, dict) and options.get("exhausted") is True
+    return system["kind"] == "run" and not exhausted
 
 
 def _protocol(track: str, dataset: Dataset, findings: Findings) -> Protocol:
@@ -203,9 +197,14 @@ def _dataset_facts(dataset: Dataset) -> dict[str, object]:
     }
 
 
-def _files(system: System) -> dict[str, object]:
+def _described(spec: SystemSpec, system: System) -> dict[str, object]:
+    """The spec with what only the loaded system knows, each of its members likewise."""
+    found = {**spec.to_dict(), "family": kind_of(spec.kind).family}
+    if isinstance(system, Composite):
+        pairs = zip(spec.members, system.members, strict=True)
+        found["members"] = [_described(*pair) for pair in pairs]
     files = getattr(system, "files", None)
-    return {"files": dict(files)} if files else {}
+    return {**found, "files": dict(files)} if files else found
 
 
 def _provenance(

@@ -84,6 +84,7 @@ def report_from_dict(value: object) -> Report:
     if top.get("schema") != SCHEMA:
         _invalid("schema", f"must be {SCHEMA}, is {top.get('schema')!r:.40}")
     sections = {name: _section(top, name, keys) for name, keys in _SECTIONS.items()}
+    _check_members(sections["system"])
     tracks = {name: _track_from(name, track) for name, track in sections["tracks"].items()}
     protocol = {name: _mapping(facts, f"protocol.{name}") for name, facts in sections["protocol"].items()}
     for name, facts in protocol.items():
@@ -127,6 +128,15 @@ def _section(top: Json, name: str, keys: tuple[str, ...]) -> Json:
         if key in _MAPPINGS:
             _mapping(section[key], f"{name}.{key}")
     return section
+
+
+def _check_members(system: Json) -> None:
+    """A composite's members are described as systems are."""
+    members = system.get("members", [])
+    if not isinstance(members, list):
+        _invalid("system.members", "must be a list")
+    for place, member in enumerate(members):
+        _section({f"system.members[{place}]": member}, f"system.members[{place}]", _SECTIONS["system"])
 
 
 def _mapping(value: object, key: str) -> Json:

@@ -98,30 +98,34 @@ class SystemSpec:
     """What was submitted, with every option filled in, so that equal specs are equal systems.
 
     `revision` is exact once pinned: a commit of the hub, or `sha256:` and 16 digits of the files' checksum.
+    `members`: the systems that it is made of, in order; see `Members`.
     """
 
     kind: str
     location: str | None = None
     revision: str | None = None
     options: Mapping[str, Value] = field(default_factory=dict)
+    members: tuple["SystemSpec", ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", MappingProxyType(dict(sorted(self.options.items()))))
 
     def to_dict(self) -> dict[str, object]:
-        return {
+        """Without `members` where there are none, so that the hashes of other kinds stay as they are."""
+        own: dict[str, object] = {
             "kind": self.kind,
             "location": self.location,
             "revision": self.revision,
             "options": dict(self.options),
         }
+        return {**own, "members": [member.to_dict() for member in self.members]} if self.members else own
 
     def to_json(self) -> str:
         """Canonical, fit to be hashed."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     def __str__(self) -> str:
-        """As `--system` takes it; options go by `--option`."""
+        """As `--system` takes it; options go by `--option`, members by `--member`."""
         place = f":{self.location}" if self.location else ""
         return f"{self.kind}{place}{f'@{self.revision}' if self.revision else ''}"
 
@@ -237,6 +241,17 @@ def encodes(system: object) -> TypeGuard[Encoding]:
     return hasattr(system, "encoder")
 
 
+@runtime_checkable
+class Composite(Protocol):
+    """What a system has besides where it is made of others."""
+
+    @property
+    def members(self) -> Sequence[System]: ...
+
+    def finish_lists(self, finish: Callable[[Run], Run]) -> None:
+        """What makes a member's lists those of the member alone: self-hits out, then the cut."""
+
+
 class Pin(Protocol):
     """Gives a spec its exact revision, downloading nothing. `allow_path`: a model may be a folder's path."""
 
@@ -256,13 +271,46 @@ def _unpinned(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:  # n
     return spec
 
 
+# Kinds that retrieve by themselves. A composite is made of these only: no nesting deeper than one level.
+RETRIEVERS = ("bm25", "dense", "sparse", "late-interaction", "run", "vectors")
+
+
+@dataclass(frozen=True)
+class Members:
+    """How many systems a kind is made of, and of which kinds. `noun`: what one of them is called."""
+
+    minimum: int = 0
+    maximum: int = 0
+    kinds: tuple[str, ...] = RETRIEVERS
+    noun: str = "member"
+
+    def check(self, kind: str, found: Sequence[str]) -> None:
+        """Raises EvaluationError `SYSTEM-MEMBERS` where the kinds `found` are too many, too few or unfit."""
+        if not self.maximum and found:
+            raise EvaluationError("SYSTEM-MEMBERS", f"{kind} is made of no other systems; leave them out")
+        for name in found:
+            if name not in self.kinds:
+                problem = f"{name[:60]!r} cannot be a {self.noun} of {kind}"
+                raise EvaluationError("SYSTEM-MEMBERS", f"{problem}; it takes: {', '.join(self.kinds)}")
+        if not self.minimum <= len(found) <= self.maximum:
+            raise EvaluationError("SYSTEM-MEMBERS", f"{kind} needs {self.wanted}; {len(found)} given")
+
+    @property
+    def wanted(self) -> str:
+        """`1 first stage`, `2 to 8 members`."""
+        if self.minimum == self.maximum:
+            return f"{self.minimum} {self.noun}"
+        return f"{self.minimum} to {self.maximum} {self.noun}s"
+
+
 @dataclass(frozen=True)
 class Kind:
     """What the board knows of a kind of system without loading one.
 
     `load` imports heavy libraries when called. `pin` is for the web form too, which does not allow paths.
     `inspect` says what can be said of a system without loading it. Where `web` is false, only the command
-    line takes it: form and REST neither offer nor accept it.
+    line takes it: form and REST neither offer nor accept it. `members`: what it is made of, where it is made
+    of others. `complete` checks what options and members say together, and fills what follows from them.
     """
 
     name: str
@@ -277,16 +325,20 @@ class Kind:
     pin: Pin = _unpinned
     inspect: Callable[[SystemSpec], Mapping[str, object]] = lambda _: {}
     web: bool = True
+    members: Members = Members()
+    complete: Callable[[SystemSpec], SystemSpec] = lambda spec: spec
 
     def spec(
         self,
         location: str | None = None,
         revision: str | None = None,
         options: Mapping[str, object] | None = None,
+        members: Sequence[SystemSpec] = (),
     ) -> SystemSpec:
         """A checked spec with every option filled in.
 
-        Raises EvaluationError `SYSTEM-LOCATION`, `OPTION-UNKNOWN`, `OPTION-TYPE` or `OPTION-RANGE`.
+        Raises EvaluationError `SYSTEM-LOCATION`, `SYSTEM-MEMBERS`, `OPTION-UNKNOWN`, `OPTION-TYPE`,
+        `OPTION-RANGE` or `OPTION-UNUSED`.
         """
         if bool(location) != (self.takes != "nothing"):
             needed = "takes no location" if self.takes == "nothing" else f"needs a {self.takes}"
@@ -300,7 +352,10 @@ class Kind:
                     "OPTION-UNKNOWN", f"{self.name} has no option {name[:60]!r}; it has: {allowed}"
                 )
         filled = {name: option.checked(given.get(name, option.default)) for name, option in known.items()}
-        return SystemSpec(self.name, location or None, revision or None, filled)
+        self.members.check(self.name, [member.kind for member in members])
+        return self.complete(
+            SystemSpec(self.name, location or None, revision or None, filled, tuple(members))
+        )
 
     @property
     def usage(self) -> str:

@@ -1,7 +1,7 @@
 """From the text that a person writes to a checked `SystemSpec`.
 
 `bm25`, `dense:ORG/NAME@REVISION`, `dense:/folder`, `run:file.trec.gz`, or a `.toml` / `.json` file with the
-keys kind, location, revision, options.
+keys kind, location, revision, options, members. Members are such texts too, or tables with the same keys.
 """
 
 import json
@@ -12,18 +12,19 @@ from pathlib import Path
 from evaluations.errors import EvaluationError
 from evaluations.systems import Kind, SystemSpec, kind_of
 
-KEYS = ("kind", "location", "revision", "options")
+KEYS = ("kind", "location", "revision", "options", "members")
 MAX_FILE_BYTES = 1_000_000
 
 
-def parse_system(text: str, settings: Iterable[str] = ()) -> SystemSpec:
+def parse_system(text: str, settings: Iterable[str] = (), members: Iterable[str] = ()) -> SystemSpec:
     """The spec of a `--system` text and its `--option NAME=VALUE` settings, which go before a file's.
 
+    `members`: each as `--system` takes it; where there are any, they go before a file's.
     Raises EvaluationError `SYSTEM-...` or `OPTION-...`.
     """
-    path = Path(text)
-    record = _from_file(path) if path.suffix in (".toml", ".json") else _from_text(text)
-    return spec_from_dict(record, settings)
+    given = list(members)
+    record = _record(text)
+    return spec_from_dict({**record, "members": given} if given else record, settings)
 
 
 def spec_from_dict(record: Mapping[str, object], settings: Iterable[str] = ()) -> SystemSpec:
@@ -38,7 +39,30 @@ def spec_from_dict(record: Mapping[str, object], settings: Iterable[str] = ()) -
     if not isinstance(options, Mapping):
         raise EvaluationError("SYSTEM-KEY", "options must be a table of names and values")
     options = {**options, **_settings(kind, settings)}
-    return kind.spec(_text(record, "location"), _text(record, "revision"), options)
+    members = _members(kind, record.get("members") or ())
+    return kind.spec(_text(record, "location"), _text(record, "revision"), options, members)
+
+
+def _members(kind: Kind, value: object) -> list[SystemSpec]:
+    """Their kinds are checked before any of them is read further, so that no file leads to itself."""
+    if not isinstance(value, list | tuple):
+        raise EvaluationError("SYSTEM-KEY", "members must be a list of systems")
+    records = [_member_record(member) for member in value]
+    kind.members.check(kind.name, [_text(record, "kind") or "" for record in records])
+    return [spec_from_dict(record) for record in records]
+
+
+def _member_record(value: object) -> Mapping[str, object]:
+    if isinstance(value, str):
+        return _record(value)
+    if not isinstance(value, Mapping):
+        raise EvaluationError("SYSTEM-KEY", f"a member must be a text or a table, not {value!r:.60}")
+    return value
+
+
+def _record(text: str) -> Mapping[str, object]:
+    path = Path(text)
+    return _from_file(path) if path.suffix in (".toml", ".json") else _from_text(text)
 
 
 def _from_text(text: str) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """A submitted run: results that were computed elsewhere. The reader of its file is in trec.py."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,12 @@ class RunFile:
 
     def __init__(self, spec: SystemSpec) -> None:
         self._path = Path(spec.location or "")
+        self._dataset = ""
+        self._known: Collection[str] | None = None
+
+    def choose(self, dataset: str, document_ids: Collection[str] | None) -> None:
+        self._dataset = dataset
+        self._known = document_ids
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
         """A run was searched elsewhere: there is nothing to index."""
@@ -27,7 +33,8 @@ class RunFile:
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("searching"):
             run = read_run(self._path, queries)
-        return replace(run, lists={query_id: _cut(ranked, depth) for query_id, ranked in run.lists.items()})
+        cut = {query_id: _cut(ranked, depth) for query_id, ranked in run.lists.items()}
+        return self._checked(replace(run, lists=cut))
 
     def sparsity(self) -> Findings:
         return not_applicable(
@@ -36,6 +43,22 @@ class RunFile:
 
     def provenance(self) -> Mapping[str, str | int | None]:
         return {"device": None, "precision": None, "threads": None}
+
+    def _checked(self, run: Run) -> Run:
+        """A run over other documents is refused, one over some others is warned about; they stay in it."""
+        if self._known is None:
+            return run
+        found = {document for ranked in run.lists.values() for document in ranked.document_ids}
+        absent = found.difference(self._known)
+        if absent and absent == found:
+            problem = (
+                f"none of the run's documents, such as {min(absent)}, is in the corpus of {self._dataset}"
+            )
+            raise EvaluationError("RUN-DOCUMENTS", f"{problem}; check that the run is of this dataset")
+        if not absent:
+            return run
+        warning = f"{len(absent)} documents of the run are not in the corpus, such as {min(absent)}"
+        return replace(run, warnings=(*run.warnings, warning))
 
 
 def _cut(ranked: RankedList, depth: int) -> RankedList:

@@ -1,0 +1,114 @@
+"""What `rerank` and `fusion` have in common: systems made of others, each loaded and run for real."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from evaluations.datasets import Documents
+from evaluations.progress import Progress
+from evaluations.systems.base import ByDataset, Run, Runtime, System, SystemSpec
+from evaluations.tracks import Findings
+
+# What adds up over the parts of a composite. Everything else is a part's own.
+TOTALS = ("parameters", "active_parameters", "index_bytes")
+OWN = "belongs to the parts of this system, each of which has its own; the report lists them as members"
+
+
+class Parts:
+    """The members of a system, indexed and searched one after the other."""
+
+    def __init__(self, specs: Sequence[SystemSpec], runtime: Runtime) -> None:
+        from evaluations.systems import kind_of  # here, since that module names the kinds that use this one
+
+        self.specs = specs
+        self.systems: Sequence[System] = [kind_of(spec.kind).load(spec, runtime) for spec in specs]
+        self._finish: Callable[[Run], Run] = lambda run: run
+
+    def finish_with(self, finish: Callable[[Run], Run]) -> None:
+        self._finish = finish
+
+    def choose(self, dataset: str, document_ids: Collection[str] | None) -> None:
+        for system in self.systems:
+            if isinstance(system, ByDataset):
+                system.choose(dataset, document_ids)
+
+    def index(self, documents: Documents | None, progress: Progress) -> None:
+        for system in self.systems:
+            system.index(documents, progress)
+
+    def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> list[Run]:
+        """Each member's lists as a run of it alone would have them."""
+        return [self._finish(system.retrieve(queries, depth, progress)) for system in self.systems]
+
+    def sparsity(self) -> list[Findings]:
+        return [system.sparsity() for system in self.systems]
+
+    def provenance(self) -> dict[str, str | int | None]:
+        """A line a member: `bm25: device cpu, precision fp32`; no location, which may be a path."""
+        return {
+            f"member_{place}": f"{spec.kind}: {_in_a_line(system.provenance())}"
+            for place, (spec, system) in enumerate(zip(self.specs, self.systems, strict=True), start=1)
+        }
+
+
+def warnings_of(runs: Sequence[Run], specs: Sequence[SystemSpec]) -> tuple[str, ...]:
+    return tuple(
+        f"member {place} ({spec.kind}): {warning}"
+        for place, (run, spec) in enumerate(zip(runs, specs, strict=True), start=1)
+        for warning in run.warnings
+    )
+
+
+def combined(parts: Mapping[str, Findings]) -> Findings:
+    """The findings of a whole: what adds up is added, all else is null; `members` has the parts' own.
+
+    `parts`: a name a person knows each part by, such as `member 1 (bm25)`, to its findings.
+    """
+    names = dict.fromkeys([*TOTALS, *(name for found in parts.values() for name in found.metrics)])
+    metrics: dict[str, float | int | None] = {}
+    reasons: dict[str, str] = {}
+    for name in names:
+        metrics[name], reason = _total(name, parts) if name in TOTALS else (None, OWN)
+        if metrics[name] is None:
+            reasons[name] = reason
+    return Findings(metrics, reasons, {"members": [_described(*part) for part in parts.items()]})
+
+
+def pin_members(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:
+    from evaluations.systems import kind_of  # here, as above
+
+    pinned = (kind_of(member.kind).pin(member, allow_path=allow_path) for member in spec.members)
+    return replace(spec, members=tuple(pinned))
+
+
+def inspect_members(spec: SystemSpec) -> dict[str, object]:
+    from evaluations.systems import kind_of  # here, as above
+
+    return {
+        "members": [{**member.to_dict(), **kind_of(member.kind).inspect(member)} for member in spec.members]
+    }
+
+
+def _total(name: str, parts: Mapping[str, Findings]) -> tuple[float | int | None, str]:
+    """The sum; None, and whose number is missing, where a part has none."""
+    values = []
+    for part, found in parts.items():
+        value = found.metrics.get(name)
+        if value is None:
+            return None, f"{part}: {found.reasons.get(name, 'does not say')}"
+        values.append(value)
+    return sum(values), ""
+
+
+def _described(part: str, found: Findings) -> dict[str, object]:
+    return {
+        "part": part,
+        "metrics": dict(found.metrics),
+        "reasons": dict(found.reasons),
+        "details": dict(found.details),
+    }
+
+
+def _in_a_line(facts: Mapping[str, str | int | None]) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in facts.items() if value is not None
+    )

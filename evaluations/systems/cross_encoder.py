@@ -1,0 +1,166 @@
+"""A sentence-transformers CrossEncoder as a function from pairs of texts to scores. Importing brings torch.
+
+Scores are the model's raw numbers (logits): a sigmoid on top would keep their order and make ties of the high
+ones. Pairs go in longest first, in an order of their texts alone, so that the batches, and with them the last
+bits, do not depend on the order in which pairs were found. Equal pairs are read once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import CrossEncoder
+
+from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.systems import safety
+from evaluations.systems.base import Runtime, Value
+from evaluations.systems.encoder import (
+    MODEL_KWARGS,
+    Advance,
+    autocast,
+    fp32_products,
+    prepare,
+    processor_facts,
+)
+from evaluations.systems.loading import loading_from, require_all_stored
+
+Pair = tuple[str, str]  # a query and a document
+Float32 = NDArray[np.float32]
+
+BATCH_TOKENS = 16_384  # of a batch, padding counted
+MOST_PAIRS = 128  # of a batch
+CHARACTERS_A_TOKEN = 4.0  # about; only batches' sizes depend on it
+LARGEST = np.finfo(np.float32).max / 4  # of a score: what follows the reranked is below it
+_PROBE = ("a query", "a document")
+
+
+@dataclass(frozen=True)
+class PairScorer:
+    """A loaded model with what it runs on."""
+
+    model: CrossEncoder
+    device: str
+    precision: str
+    products: str
+
+    @classmethod
+    def load(cls, folder: Path, options: Mapping[str, Value], runtime: Runtime) -> "PairScorer":
+        """Raises EvaluationError `HEAD-MISSING`, `MODEL-KIND`, `MODEL-LOAD`, `OPTION-RANGE`."""
+        device = prepare(runtime)
+        model = _model(folder, device)
+        _set_max_length(model, options["max_length"])
+        return cls(model.eval(), device, str(options["precision"]), fp32_products(device))
+
+    def scores(self, pairs: Sequence[Pair], advance: Advance) -> Float32:
+        """Shape (pairs,), finite. Raises EvaluationFailed `RERANKING`."""
+        places: dict[Pair, list[int]] = {}
+        for place, pair in enumerate(pairs):
+            places.setdefault(pair, []).append(place)
+        found = np.empty(len(pairs), dtype=np.float32)
+        for batch in self._batches(sorted(places, key=_longest_first)):
+            for pair, score in zip(batch, self._scored(batch), strict=True):
+                found[places[pair]] = score
+            advance(sum(len(places[pair]) for pair in batch))
+        return found
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def config(self) -> Mapping[str, object]:
+        inner = self.model.config
+        return cast("Mapping[str, object]", inner.to_dict()) if inner is not None else {}
+
+    def provenance(self) -> dict[str, str | int | None]:
+        facts = processor_facts(self.device, self.precision, self.products)
+        return {**facts, "batch_tokens": BATCH_TOKENS, "max_length": self.model.max_seq_length}
+
+    def _batches(self, pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+        """The first of a batch is its longest, and all of a batch are padded to it."""
+        start = 0
+        while start < len(pairs):
+            size = min(max(int(BATCH_TOKENS // self._tokens(pairs[start])), 1), MOST_PAIRS)
+            yield list(pairs[start : start + size])
+            start += size
+
+    def _tokens(self, pair: Pair) -> float:
+        about = 3 + _characters(pair) / CHARACTERS_A_TOKEN
+        return min(about, self.model.max_seq_length or about)
+
+    def _scored(self, pairs: list[Pair]) -> Float32:
+        """A failure here is the machine's or the libraries', and ends the evaluation with its reason."""
+        try:
+            with autocast(self.device, self.precision):
+                scores = _raw_scores(self.model, pairs)
+        except (RuntimeError, ValueError, IndexError, MemoryError) as error:
+            problem = f"reranking failed: {type(error).__name__}: {error}"
+            raise EvaluationFailed("RERANKING", problem) from error
+        if not (np.abs(scores) < LARGEST).all():
+            raise EvaluationFailed("RERANKING", "the model gave scores that are not finite numbers")
+        return scores
+
+
+def _model(folder: Path, device: str) -> CrossEncoder:
+    _check_kind(folder)
+    with loading_from(folder) as missing:
+        model: CrossEncoder = CrossEncoder(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs=dict(MODEL_KWARGS),
+        )
+        require_all_stored(missing)
+        _check_one_number(model, folder)
+    return model
+
+
+def _check_kind(folder: Path) -> None:
+    """sentence-transformers would ask a bare causal model for `yes` or `no`, with no word of instruction."""
+    config = folder / "config.json"
+    named = safety.read_json(config, config.name) if config.is_file() else {}
+    architectures = named.get("architectures") or () if isinstance(named, dict) else ()
+    if not (folder / safety.MODULES).is_file() and any("ForCausalLM" in str(name) for name in architectures):
+        problem = f"{folder.name} is a causal language model that does not say which number is its score"
+        hint = "save it as a CrossEncoder with sentence-transformers, its LogitScore and prompt with it"
+        raise EvaluationError("MODEL-KIND", f"{problem}; {hint}")
+
+
+def _check_one_number(model: CrossEncoder, folder: Path) -> None:
+    if model.num_labels != 1:
+        problem = f"{folder.name} gives {model.num_labels} numbers for a pair; a reranker gives one"
+        raise EvaluationError("MODEL-KIND", f"{problem} (num_labels 1)")
+    with torch.inference_mode():
+        shape = _raw_scores(model, [_PROBE]).shape
+    if shape != (1,):
+        raise EvaluationError("MODEL-KIND", f"{folder.name} gives shape {shape} for a pair, not one number")
+
+
+def _raw_scores(model: CrossEncoder, pairs: list[Pair]) -> Float32:
+    found: Any = model.predict(
+        cast("Any", pairs), batch_size=len(pairs), show_progress_bar=False, activation_fn=torch.nn.Identity()
+    )
+    return np.asarray(found, dtype=np.float32)
+
+
+def _set_max_length(model: CrossEncoder, max_length: Value) -> None:
+    if not isinstance(max_length, int):
+        return
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and max_length > positions:
+        problem = f"option max_length: {max_length} is more than the model's {positions} positions"
+        raise EvaluationError("OPTION-RANGE", problem)
+    model.max_seq_length = max_length
+
+
+def _longest_first(pair: Pair) -> tuple[int, Pair]:
+    return -_characters(pair), pair
+
+
+def _characters(pair: Pair) -> int:
+    return len(pair[0]) + len(pair[1])

@@ -1,0 +1,160 @@
+"""Reranking: a cross-encoder reads the query with each of the first documents of another system."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluations.datasets import Documents
+from evaluations.progress import Progress
+from evaluations.search.order import id_ranks, top_k
+from evaluations.sparsity.weights import parameter_counts
+from evaluations.systems import safety
+from evaluations.systems.base import Kind, Members, Option, RankedList, Run, Runtime, System, SystemSpec
+from evaluations.systems.composite import Parts, combined, inspect_members, pin_members, warnings_of
+from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.models import MAX_LENGTH, PRECISION, inspect_model, pin_model
+from evaluations.tracks import Findings
+
+if TYPE_CHECKING:
+    from evaluations.systems.cross_encoder import PairScorer
+
+Float32 = NDArray[np.float32]
+
+
+class Rerank:
+    """A cross-encoder, and the first stage whose documents it reads."""
+
+    def __init__(
+        self, scorer: "PairScorer", model: ResolvedModel, spec: SystemSpec, runtime: Runtime
+    ) -> None:
+        self._scorer = scorer
+        self.files = model.files
+        self._spec = spec
+        self._parts = Parts(spec.members, runtime)
+        self._depth = cast(int, spec.options["depth"])
+        self._texts: Mapping[str, str] = {}
+
+    @property
+    def members(self) -> Sequence[System]:
+        return self._parts.systems
+
+    def finish_lists(self, finish: Callable[[Run], Run]) -> None:
+        self._parts.finish_with(finish)
+
+    def choose(self, dataset: str, document_ids: Collection[str] | None) -> None:
+        self._parts.choose(dataset, document_ids)
+
+    def index(self, documents: Documents | None, progress: Progress) -> None:
+        assert documents is not None  # noqa: S101 - `needs_corpus` promises it
+        self._texts = dict(zip(documents.ids, documents.texts, strict=True))
+        self._parts.index(documents, progress)
+
+    def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
+        runs = self._parts.retrieve(queries, depth, progress)
+        lists = self._readable(runs[0], queries)
+        pairs = [
+            (queries[query_id], self._texts[document_id])
+            for query_id, ranked in lists.items()
+            for document_id in ranked.document_ids[: self._depth]
+        ]
+        with progress.stage("reranking", total=len(pairs)):
+            scores = self._scorer.scores(pairs, progress.advance)
+        return Run(self._reranked(lists, scores), warnings_of(runs, self._spec.members))
+
+    def sparsity(self) -> Findings:
+        """Beside the index, a reranker needs the documents' texts: their bytes are in the details."""
+        (first_stage,) = self._parts.sparsity()
+        counts = parameter_counts(self._scorer.parameters, self._scorer.config) | Findings({"index_bytes": 0})
+        kind = self._spec.members[0].kind
+        whole = combined({"reranker": counts, f"first stage ({kind})": first_stage})
+        text_bytes = sum(len(text.encode()) for text in self._texts.values())
+        return whole | Findings(details={"document_text_bytes": text_bytes})
+
+    def provenance(self) -> Mapping[str, str | int | None]:
+        return {**self._scorer.provenance(), **self._parts.provenance()}
+
+    def _readable(self, run: Run, queries: Mapping[str, str]) -> dict[str, RankedList]:
+        """A submitted run may name documents that the corpus lacks: there is no text of them to read."""
+        lists = {query_id: run.lists[query_id] for query_id in queries if query_id in run.lists}
+        return {query_id: _only(ranked, self._texts) for query_id, ranked in lists.items()}
+
+    def _reranked(self, lists: Mapping[str, RankedList], scores: Float32) -> dict[str, RankedList]:
+        found, start = {}, 0
+        for query_id, ranked in lists.items():
+            read = min(self._depth, len(ranked))
+            found[query_id] = reranked(ranked, scores[start : start + read])
+            start += read
+        return found
+
+
+def reranked(ranked: RankedList, scores: Float32) -> RankedList:
+    """The first len(scores) documents by their new scores, then the others as they were.
+
+    The others' scores are made so that they say the same in float32: see `tail_scores`.
+    """
+    read = len(scores)
+    if not read:
+        return ranked
+    order = top_k(scores, id_ranks(ranked.document_ids[:read]), read)
+    head = [ranked.document_ids[place] for place in order]
+    tail = tail_scores(scores.min(), len(ranked) - read)
+    return RankedList([*head, *ranked.document_ids[read:]], np.concatenate([scores[order], tail]))
+
+
+def tail_scores(lowest: np.float32, count: int) -> Float32:
+    """Strictly decreasing scores below `lowest`, shape (count,): the whole numbers below it.
+
+    Where whole numbers are too close for float32, twice its spacing there is the step.
+    """
+    step = max(1.0, 2.0 * float(np.spacing(np.abs(np.float32(lowest)))))
+    below: Float32 = (np.floor(float(lowest)) - step * np.arange(1, count + 1)).astype(np.float32)
+    return below
+
+
+def _only(ranked: RankedList, known: Collection[str]) -> RankedList:
+    kept = [place for place, document_id in enumerate(ranked.document_ids) if document_id in known]
+    if len(kept) == len(ranked):
+        return ranked
+    return RankedList([ranked.document_ids[place] for place in kept], ranked.scores[kept])
+
+
+def _load(spec: SystemSpec, runtime: Runtime) -> Rerank:
+    from evaluations.systems.cross_encoder import PairScorer  # here, since it brings torch
+
+    model = fetch(str(spec.location), spec.revision, allow_path=True)
+    safety.check_folder(model.folder)
+    return Rerank(PairScorer.load(model.folder, spec.options, runtime), model, spec, runtime)
+
+
+def _pin(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:
+    return pin_members(pin_model(spec, allow_path=allow_path), allow_path=allow_path)
+
+
+def _inspect(spec: SystemSpec) -> Mapping[str, object]:
+    return {**inspect_model(spec), **inspect_members(spec)}
+
+
+KIND = Kind(
+    name="rerank",
+    title="Reranker",
+    family="rerank",
+    help="A sentence-transformers CrossEncoder that reads the first documents of BM25 or of another system.",
+    takes="model",
+    needs_corpus=True,
+    tracks=("retrieval", "sparsity"),
+    options=(
+        Option(
+            "depth", "int", 100, "How many of the first stage's documents are read; the others follow.",
+            minimum=1, maximum=1000,
+        ),
+        PRECISION,
+        MAX_LENGTH,
+    ),
+    load=_load,
+    pin=_pin,
+    inspect=_inspect,
+    web=False,
+    members=Members(1, 1, noun="first stage"),
+)  # fmt: skip
