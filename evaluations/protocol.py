@@ -45,6 +45,11 @@ def sparsity_protocol(dataset: Dataset, vocabulary: int | None) -> Protocol:
     )
 
 
+def latency_protocol(dataset: Dataset, session: Mapping[str, Fact]) -> Protocol:
+    """Adds what a session says of itself: see `evaluations.latency.session.LatencyFacts`."""
+    return Protocol("latency", {**_common(dataset), **session})
+
+
 def _common(dataset: Dataset) -> dict[str, Fact]:
     return {
         "corpus": dataset.checksums.corpus,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 # Those whose version can move a number.
 LIBRARIES = (
-    "numpy", "scipy", "bm25s", "PyStemmer", "ir-measures", "pytrec-eval-terrier", "ir-datasets",
+    "numpy", "scipy", "numba", "bm25s", "PyStemmer", "ir-measures", "pytrec-eval-terrier", "ir-datasets",
     "torch", "transformers", "tokenizers", "sentence-transformers", "safetensors",
 )  # fmt: skip
 

@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
+from evaluations.search.found import Found
 from evaluations.tracks import Findings
 
 Value = str | int | float | bool | None
 OptionType = Literal["int", "float", "str", "bool"]
 Side = Literal["query", "document"]
 Takes = Literal["nothing", "model", "file", "folder"]
+QueryEncoder = Literal["neural", "table", "none"]
+IndexForm = Literal["sparse", "dense", "multi-vector"]
 
+EXACT_ENGINE = "exact 1"  # evaluations/search; raise the number when its searches do other work
 MAX_TEXT = 2000  # characters of an option such as a prompt
 
 
@@ -175,6 +179,39 @@ class System(Protocol):
 
     def provenance(self) -> Mapping[str, str | int | None]:
         """How it ran: device, precision, threads, kernels."""
+
+
+def _nothing() -> None:
+    """What there is to wait for where a call returns when its work is done."""
+
+
+@dataclass(frozen=True)
+class QueryPath:
+    """One query's way through a system, in three steps that are timed apart. No step remembers a query.
+
+    `tokenise` takes the text, `encode` what that gives, `search` what that gives, and finds the first k.
+    `encoder`: a query goes through a model (`neural`), its tokens' weights are looked up (`table`), or its
+    tokens are the query (`none`). `index`: what is searched. `engine`: what searches it, with its version.
+    `wait` returns when the device has done what it was told.
+    """
+
+    tokenise: Callable[[str], Any]
+    encode: Callable[[Any], Any]
+    search: Callable[[Any], Found]
+    encoder: QueryEncoder
+    index: IndexForm
+    engine: str = EXACT_ENGINE
+    device: str = "cpu"
+    precision: str = "fp32"
+    wait: Callable[[], None] = _nothing
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """What a system of a kind with the latency track has besides."""
+
+    def query_path(self, k: int) -> QueryPath:
+        """The way to the first k documents, one query at a time in the calling thread. After `index`."""
 
 
 @runtime_checkable

@@ -63,6 +63,11 @@ def fetch(location: str, revision: str | None = None, *, allow_path: bool = Fals
     return ResolvedModel(folder, commit, file_checksums(folder))
 
 
+def local_folder(hub_id: str) -> Path | None:
+    """A hub's model on this machine, in SPARSEBOARD_MODELS or the hub's own cache; the hub is not asked."""
+    return _local_folder(hub_id, allow_path=False) or _cached(hub_id, None)
+
+
 def file_checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of each file of a model that a loader may read, by its path in the folder."""
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in _model_files(folder)}
@@ -135,8 +140,8 @@ def _hub_commit(location: str, revision: str | None) -> str:
     return str(commit)
 
 
-def _cached(location: str, commit: str) -> Path | None:
-    """The snapshot in the hub's own cache, if it is whole."""
+def _cached(location: str, commit: str | None) -> Path | None:
+    """The snapshot in the hub's own cache, if it is whole; without a commit, of the main branch."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

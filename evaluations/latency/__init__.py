@@ -1,0 +1,1 @@
+"""How fast a system answers, beside references measured in the same minutes. See docs/protocol.md."""

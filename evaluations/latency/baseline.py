@@ -1,0 +1,108 @@
+"""What the references took on this host when it was known to be well: the calibration and its file.
+
+A calibration is always of the same work: the queries and documents of `mini`. So a session on any dataset can
+begin with one and be compared with the stored one.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from evaluations import provenance
+from evaluations.artefacts import write_atomically
+from evaluations.datasets import load
+from evaluations.errors import EvaluationError
+from evaluations.latency import references
+from evaluations.latency.harness import timed
+from evaluations.latency.host import HostProfile
+from evaluations.latency.references import BM25, ENCODER, SCAN
+from evaluations.latency.schedule import CHUNK, LEAST_WARMUP, query_order
+from evaluations.systems.base import QueryPath
+
+SCHEMA = 1
+K = 10
+LEAST_CHUNKS = 5
+LEAST_NS = 500_000_000
+SEED = 60
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """`p50_ms` by `key_of`. `host`: the hash of the profile of the machine that measured it."""
+
+    host: str
+    p50_ms: Mapping[str, float]
+    measured: str
+
+    def write(self, path: Path, profile: HostProfile) -> None:
+        """With the whole profile beside it, for a person."""
+        content = {
+            "schema": SCHEMA,
+            "host": profile.to_dict(),
+            "p50_ms": dict(self.p50_ms),
+            "measured": self.measured,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Raises EvaluationError `BASELINE`."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema is {content['schema']!r:.20}, not {SCHEMA}")
+        found = {str(name): float(value) for name, value in content["p50_ms"].items()}
+        if not all(0 < value < float("inf") for value in found.values()):
+            raise ValueError("a time that is no positive number")
+        return Baseline(str(content["host"]["hash"]), found, str(content["measured"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        problem = f"{path}: {type(error).__name__}: {error}"
+        raise EvaluationError(
+            "BASELINE", f"{problem}; write one by python -m evaluations host --write FILE"
+        ) from error
+
+
+def key_of(name: str, path: QueryPath, threads: int) -> str:
+    """A reference with what else decides its time: `bm25 cpu 1`, `encoder cpu 1 bf16`."""
+    precision = f" {path.precision}" if name == ENCODER else ""
+    return f"{name} {path.device} {threads}{precision}"
+
+
+def calibration_paths(device: str, precision: str) -> dict[str, QueryPath]:
+    """All references, BM25 over `mini`. The encoder is left out where its model is not here."""
+    found = {BM25: mini_bm25(), SCAN: references.scan_path(device, K)}
+    encoder = references.encoder_path(device, precision, K)
+    return found if encoder is None else {**found, ENCODER: encoder}
+
+
+def calibrate(paths: Mapping[str, QueryPath], threads: int) -> dict[str, float]:
+    """p50 in ms of each path over the queries of `mini`, by `key_of`. To be called in `quiet`."""
+    texts = list(dict.fromkeys(load("mini", corpus=False).queries.values()))
+    return {key_of(name, path, threads): _p50_ms(path, texts) for name, path in paths.items()}
+
+
+def new_baseline(profile: HostProfile, p50_ms: Mapping[str, float]) -> Baseline:
+    return Baseline(profile.hash, dict(p50_ms), provenance.now())
+
+
+def mini_bm25() -> QueryPath:
+    """BM25 over `mini`: what a session on another dataset is calibrated by."""
+    documents = load("mini").documents
+    assert documents is not None  # noqa: S101 - it comes with the package
+    return references.bm25_path(documents, K)
+
+
+def _p50_ms(path: QueryPath, texts: list[str]) -> float:
+    order = query_order(len(texts), SEED)
+    timed(path, [texts[place] for place in islice(order, LEAST_WARMUP)])
+    chunks: list[list[tuple[int, int, int]]] = []
+    started = time.perf_counter_ns()
+    while len(chunks) < LEAST_CHUNKS or time.perf_counter_ns() - started < LEAST_NS:
+        chunks.append(timed(path, [texts[place] for place in islice(order, CHUNK)]))
+    return float(np.median(np.array(chunks).sum(axis=2))) * 1e-6

