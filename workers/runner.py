@@ -100,7 +100,7 @@ def wanted(job: Job) -> dict[str, Any]:
             "self_hits": dataset.self_hits,
             "blind": str(job.blind),
         },
-        "model": model if kind_of(revision.kind).takes == "model" else None,
+        "model": model if kind_of(revision.kind).has_model(revision.location) else None,
     }
 
 
@@ -109,6 +109,7 @@ def system(job: Job) -> dict[str, Any]:
     location, revision = {
         "nothing": lambda _: (None, None),
         "model": _fetched_model,
+        "vocabulary": _fetched_model,  # or none
         "file": _uploaded_file,
     }[kind_of(job.revision.kind).takes](job)
     spec = {"kind": job.revision.kind, "location": location, "revision": revision}

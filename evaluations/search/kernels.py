@@ -150,19 +150,21 @@ def is_untouched(total: float) -> bool:
 
 @compiled
 def collect_all(
-    sums: NDArray[np.float64], ranks: NDArray[np.uint32], best: NDArray[np.uint64], k: int
+    sums: NDArray[np.float64], base: float, ranks: NDArray[np.uint32], best: NDArray[np.uint64], k: int
 ) -> None:
-    """Takes the best of all accumulators and clears them."""
+    """Takes the best of all accumulators, `base` added to each that was touched, and clears them."""
     floor = floor_of(best[1])
     for start in range(0, len(ranks), LANES):
         lanes = sums[start : start + LANES]
         passed = 0
         for lane in range(LANES):  # without a branch: the compiler makes it vector instructions
-            passed += lanes[lane] >= floor
+            passed += lanes[lane] + base >= floor
         if passed:
             for lane in range(min(LANES, len(ranks) - start)):
-                score = lanes[lane]
-                if score >= floor and not is_untouched(score) and offer(score, ranks[start + lane], best, k):
+                score = lanes[lane] + base
+                if score < floor or is_untouched(lanes[lane]):
+                    continue
+                if offer(score, ranks[start + lane], best, k):
                     floor = floor_of(best[1])
         lanes[:] = UNTOUCHED
 
@@ -171,6 +173,7 @@ def collect_all(
 def collect_postings(
     documents: NDArray[np.uint16],
     sums: NDArray[np.float64],
+    base: float,
     ranks: NDArray[np.uint32],
     best: NDArray[np.uint64],
     k: int,
@@ -178,9 +181,8 @@ def collect_postings(
     """Takes the best of the accumulators that one term's postings name, and clears them."""
     for place in range(len(documents)):
         document = documents[place]
-        score = sums[document]
-        if not is_untouched(score):
-            offer(score, ranks[document], best, k)
+        if not is_untouched(sums[document]):
+            offer(sums[document] + base, ranks[document], best, k)
             sums[document] = UNTOUCHED
 
 
@@ -224,6 +226,7 @@ def search_queries(
     query_offsets: NDArray[np.int64],
     query_terms: NDArray[np.int32],
     query_weights: NDArray[np.float32],
+    bases: NDArray[np.float64],
     k: int,
     sums: NDArray[np.float64],
     best: NDArray[np.uint64],
@@ -233,6 +236,7 @@ def search_queries(
 ) -> None:
     """The first k of each query into its row of `found_rows` and `found_scores`; how many into `found`.
 
+    `bases`, one a query, are added to the sum of every document that shares a term with it.
     `best`: a row a query for `offer`, which comes zeroed.
     Query terms ascend, so that each document's sum is made in the order of its terms, whatever its place.
     `sums`, at least a padded segment long, comes and stays untouched. Segment before query: what one query
@@ -250,10 +254,11 @@ def search_queries(
                 add_postings(np.float64(weights[place]), documents[begin:end], impacts[begin:end], sums)
                 postings += end - begin
             if postings * _DENSE_SHARE >= len(here):
-                collect_all(sums, here, best[query], k)
+                collect_all(sums, bases[query], here, best[query], k)
                 continue
             for term in terms:
-                collect_postings(documents[starts[term] : starts[term + 1]], sums, here, best[query], k)
+                postings_of = documents[starts[term] : starts[term + 1]]
+                collect_postings(postings_of, sums, bases[query], here, best[query], k)
     for query in range(len(best)):
         found[query] = take_best(best[query], k, rows, found_rows[query], found_scores[query])
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ SEGMENT = 1 << 16  # documents whose places fit 16 bits
 INT32_POSTINGS = 2**31 - 1
 QUERY_BLOCK = 16  # queries that share what is in the cache; more leave the threads unevenly loaded
 BEST_BYTES = 1 << 25  # limits a block's results where k is very large
+
+Block = TypeVar("Block")
 
 
 @dataclass(frozen=True)
@@ -105,26 +107,36 @@ class SparseIndex:
         k: int,
         threads: int | None = None,
         on_queries_done: Callable[[int], None] = lambda _: None,
+        bases: NDArray[np.float64] | None = None,
     ) -> list[Found]:
         """The first k documents of each query in the one order; `threads` None takes every processor.
 
-        Terms beyond the index's dimensions find nothing. Raises EvaluationFailed `VECTORS` for weights that
-        are not finite or scores that leave float32.
+        `bases`, shape (queries,), are added to the float64 products of the documents found, before rounding:
+        what a query's terms score in every document. They make no document a candidate. Terms beyond the
+        index's dimensions find nothing. Raises EvaluationFailed `VECTORS` for weights that are not finite or
+        scores that leave float32.
         """
         rows = canonical(queries, self.dimensions)
         threads = threads or len(os.sched_getaffinity(0))
-        blocks = [rows_between(rows, *ends) for ends in self._blocks(len(rows), k, threads)]
+        added = np.zeros(len(rows)) if bases is None else bases
+        blocks = [
+            (rows_between(rows, start, end), added[start:end])
+            for start, end in self._blocks(len(rows), k, threads)
+        ]
         found: list[Found] = []
-        for results in _in_order(lambda block: self._search_block(block, k), blocks, threads):
+        for results in _in_order(lambda block: self._search_block(*block, k), blocks, threads):
             found += results
             on_queries_done(len(results))
         return found
 
-    def search_one(self, terms: NDArray[np.int32], weights: NDArray[np.float32], k: int) -> Found:
+    def search_one(
+        self, terms: NDArray[np.int32], weights: NDArray[np.float32], k: int, base: float = 0.0
+    ) -> Found:
         """One query, in this thread, without scipy's checks: terms distinct and known, weights not 0."""
         ascending = np.argsort(terms)
         offsets = np.array([0, len(terms)], dtype=np.int64)
-        return self._search_block(Rows(offsets, terms[ascending], weights[ascending]), k)[0]
+        rows = Rows(offsets, terms[ascending], weights[ascending])
+        return self._search_block(rows, np.array([base]), k)[0]
 
     def _blocks(self, queries: int, k: int, threads: int) -> Iterator[tuple[int, int]]:
         fair = math.ceil(queries / (4 * threads))
@@ -135,14 +147,14 @@ class SparseIndex:
         """Length of a query's row of `best`."""
         return 2 + 2 * min(k, len(self)) + kernels.LANES
 
-    def _search_block(self, queries: Rows, k: int) -> list[Found]:
+    def _search_block(self, queries: Rows, bases: NDArray[np.float64], k: int) -> list[Found]:
         size, k = len(queries), min(k, len(self))
         counts, rows = np.zeros(size, dtype=np.int64), np.empty((size, max(k, 0)), dtype=np.int64)
         scores = np.empty(rows.shape, dtype=np.float32)
         if k > 0:
             kernels.search_queries(
                 self.offsets, self.documents, self.impacts, self.ranks, self.rows, self.segment_size,
-                queries.offsets, queries.terms, queries.weights, k, _untouched(self.segment_size),
+                queries.offsets, queries.terms, queries.weights, bases, k, _untouched(self.segment_size),
                 np.zeros((size, self._places(k)), dtype=np.uint64), counts, rows, scores,
             )  # fmt: skip
         places = enumerate(counts.tolist())
@@ -261,7 +273,9 @@ def _merged_where_small(blocks: list[csr_array[Any]]) -> list[csr_array[Any]]:
     return blocks if len(blocks) <= 16 else [csr_array(vstack(blocks, format="csr"))]
 
 
-def _in_order(work: Callable[[Rows], list[Found]], blocks: list[Rows], threads: int) -> Iterator[list[Found]]:
+def _in_order(
+    work: Callable[[Block], list[Found]], blocks: list[Block], threads: int
+) -> Iterator[list[Found]]:
     if threads == 1 or len(blocks) <= 1:
         yield from map(work, blocks)
         return

@@ -22,7 +22,7 @@ from evaluations.tracks import Findings
 Value = str | int | float | bool | None
 OptionType = Literal["int", "float", "str", "bool"]
 Side = Literal["query", "document"]
-Takes = Literal["nothing", "model", "file", "folder"]
+Takes = Literal["nothing", "model", "vocabulary", "file", "folder"]
 QueryEncoder = Literal["neural", "table", "none"]
 IndexForm = Literal["sparse", "dense", "multi-vector"]
 
@@ -32,7 +32,10 @@ MAX_TEXT = 2000  # characters of an option such as a prompt
 
 @dataclass(frozen=True)
 class Option:
-    """A setting of a kind, described so that a form can show and check it. Default None: may stay unset."""
+    """A setting of a kind, described so that a form can show and check it. Default None: may stay unset.
+
+    `located`: the one value it may have where a kind that can do without a location is given one.
+    """
 
     name: str
     type: OptionType
@@ -41,6 +44,7 @@ class Option:
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    located: Value = None
 
     def checked(self, value: object) -> Value:
         """The value in its own type. Raises EvaluationError `OPTION-TYPE` or `OPTION-RANGE`."""
@@ -298,6 +302,7 @@ class Pin(Protocol):
 _PLACES: Mapping[Takes, str] = {
     "nothing": "",
     "model": ":ORG/NAME[@REVISION]",
+    "vocabulary": "[:ORG/NAME[@REVISION]]",
     "file": ":FILE",
     "folder": ":FOLDER",
 }
@@ -377,9 +382,8 @@ class Kind:
         Raises EvaluationError `SYSTEM-LOCATION`, `SYSTEM-MEMBERS`, `OPTION-UNKNOWN`, `OPTION-TYPE`,
         `OPTION-RANGE` or `OPTION-UNUSED`.
         """
-        if bool(location) != (self.takes != "nothing"):
-            needed = "takes no location" if self.takes == "nothing" else f"needs a {self.takes}"
-            raise EvaluationError("SYSTEM-LOCATION", f"{self.name} {needed}; write {self.usage}")
+        if problem := self._location_problem(location, revision):
+            raise EvaluationError("SYSTEM-LOCATION", f"{self.name} {problem}; write {self.usage}")
         given = dict(options or {})
         known = {option.name: option for option in self.options}
         for name in given:
@@ -388,11 +392,34 @@ class Kind:
                 raise EvaluationError(
                     "OPTION-UNKNOWN", f"{self.name} has no option {name[:60]!r}; it has: {allowed}"
                 )
-        filled = {name: option.checked(given.get(name, option.default)) for name, option in known.items()}
+        filled = {name: self.value_of(option, given, bool(location)) for name, option in known.items()}
         self.members.check(self.name, [member.kind for member in members])
         return self.complete(
             SystemSpec(self.name, location or None, revision or None, filled, tuple(members))
         )
+
+    def value_of(self, option: Option, given: Mapping[str, object], located: bool) -> Value:
+        """As given, else its default. `located`: a location is given to a kind that can do without.
+
+        Raises EvaluationError `OPTION-TYPE`, `OPTION-RANGE` or `OPTION-UNUSED`.
+        """
+        fixed = option.located if located and self.takes == "vocabulary" else None
+        value = option.checked(given.get(option.name, option.default if fixed is None else fixed))
+        if fixed is not None and value != fixed:
+            problem = f"option {option.name} does not apply where a model's vocabulary is taken"
+            raise EvaluationError("OPTION-UNUSED", f"{problem}; set it to {fixed}")
+        return value
+
+    def has_model(self, location: str | None) -> bool:
+        """Whether the location is that of a model, whose files are pinned and fetched."""
+        return self.takes == "model" or (self.takes == "vocabulary" and bool(location))
+
+    def _location_problem(self, location: str | None, revision: str | None) -> str | None:
+        if self.takes == "vocabulary":
+            return "has a revision, and no model that it is of" if revision and not location else None
+        if self.takes == "nothing":
+            return "takes no location" if location else None
+        return None if location else f"needs a {self.takes}"
 
     @property
     def usage(self) -> str:

@@ -1,23 +1,35 @@
-"""BM25 by bm25s: its tokeniser and its scores, our order and our cut.
+"""BM25: terms and formulas of bm25s, searched like any other sparse vectors (search/sparse.py).
 
-bm25s's own top-k pads with documents that share no term with the query, and cuts ties without looking at ids.
+A score is the sum over the query's terms of how often the query has it times what it scores in the document,
+in float64, rounded once. bm25s's own search pads with documents that share no term with the query, and cuts
+ties without looking at ids.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csr_array
 
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
-from evaluations.search.order import id_ranks, top_k
-from evaluations.sparsity.representation import representation
+from evaluations.search.order import id_ranks
+from evaluations.sparsity.representation import profile
+from evaluations.sparsity.storage import sparse_storage
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.bm25_impacts import Counts, Formula, counted, document_frequency, mean_length
+from evaluations.systems.bm25_terms import Terms, VocabularyTokens, Words
+from evaluations.systems.locations import fetch
+from evaluations.systems.models import pin_model
 from evaluations.tracks import Findings, not_applicable
+
+if TYPE_CHECKING:
+    from evaluations.search.found import Found
 
 STEMMERS = (
     "english", "none", "porter", "arabic", "danish", "dutch", "finnish", "french", "german", "hungarian",
@@ -25,104 +37,109 @@ STEMMERS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Query:
+    """Distinct terms, ascending, and how often each occurs. `base`: what they score in every document."""
+
+    terms: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    base: float
+
+
 class Bm25:
-    """BM25 with the parameters of its spec."""
+    """BM25 with the parameters of its spec. `files`: of the model whose vocabulary it takes, if it does.
 
-    def __init__(self, spec: SystemSpec) -> None:
-        import Stemmer
+    A single query goes through `tokenise`, `encode` and `search_one`, each of which can be timed.
+    """
 
+    def __init__(
+        self,
+        spec: SystemSpec,
+        terms: Terms,
+        files: Mapping[str, str] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.files = dict(files or {})
         self._options = spec.options
-        name = str(spec.options["stemmer"])
-        self._stemmer = None if name == "none" else Stemmer.Stemmer(name)
-        self._document_ids: Sequence[str] = ()
-        self._ranks = id_ranks(())
-        self._query_terms: list[list[int]] = []
+        self._terms = terms
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self.document_ids: Sequence[str] = ()
+        self._absent: NDArray[np.float32] | None = None
+        self.query_vectors: csr_array | None = None
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
-        import bm25s
+        from evaluations.search.sparse import SparseIndex  # here: the web process needs no compiler
 
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
-        self._document_ids = documents.ids
-        self._ranks = id_ranks(documents.ids)
+        self.document_ids = documents.ids
         with progress.stage("encoding", total=len(documents)):
-            tokens = self._tokens(list(documents.texts))
-            self._engine: Any = bm25s.BM25(
-                k1=self._options["k1"], b=self._options["b"], method=self._options["method"], backend="numpy"
-            )
-            with np.errstate(invalid="ignore"):  # a corpus without a word has a mean length of 0
-                self._engine.index(tokens, create_empty_token=False, show_progress=False)
-            progress.advance(len(documents))
-        self._postings = csc_array(
-            tuple(self._engine.scores[key] for key in ("data", "indices", "indptr")),
-            shape=(len(documents), len(self._engine.vocab_dict)),
-        )
+            corpus = list(self._counted(documents.texts, progress))
+            formula = self._formula(corpus)
+            self._absent = formula.absent
+            blocks = _impacts(formula, deque(corpus))
+            del corpus
+            self._index = SparseIndex.from_blocks(blocks, id_ranks(documents.ids), self._terms.size)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
-        lists = {}
         with progress.stage("searching", total=len(queries)):
-            for query_id, tokens in zip(queries, self._tokens(list(queries.values())), strict=True):
-                terms = self._engine.get_tokens_ids(tokens)
-                self._query_terms.append(terms)
-                lists[query_id] = self._ranked(terms, depth)
-                progress.advance()
-        return Run(lists)
+            encoded = [self.encode(self.tokenise(text)) for text in queries.values()]
+            self.query_vectors = self._matrix(encoded)
+            bases = np.array([query.base for query in encoded])
+            found = self._index.search(self.query_vectors, depth, self._threads, progress.advance, bases)
+        return Run(
+            {
+                query_id: RankedList([self.document_ids[row] for row in best.rows], best.scores)
+                for query_id, best in zip(queries, found, strict=True)
+            }
+        )
+
+    def tokenise(self, text: str) -> list[int]:
+        """The query's terms, those of the vocabulary, in its order."""
+        return self._terms.of_query(text)
+
+    def encode(self, tokens: Sequence[int]) -> Query:
+        terms, counts = np.unique(np.array(tokens, dtype=np.int32), return_counts=True)
+        base = 0.0 if self._absent is None else float(counts @ self._absent[terms].astype(np.float64))
+        return Query(terms, counts.astype(np.float32), base)
+
+    def search_one(self, query: Query, k: int) -> "Found":
+        """Rows are places of documents in the corpus that was indexed. In this thread."""
+        return self._index.search_one(query.terms, query.weights, k, query.base)
 
     def sparsity(self) -> Findings:
-        return self._representation() | self._storage() | Findings({"parameters": 0, "active_parameters": 0})
+        found = self._representation() | sparse_storage(self._index.nbytes)
+        return found | Findings({"parameters": 0, "active_parameters": 0})
 
     def provenance(self) -> Mapping[str, str | int | None]:
-        return {"device": "cpu", "precision": "fp32", "threads": 1, "engine": f"bm25s {version('bm25s')}"}
+        engine = f"impacts of bm25s {version('bm25s')}, term at a time"
+        return {"device": "cpu", "precision": "fp32", "threads": self._threads, "engine": engine}
 
-    def _tokens(self, texts: list[str]) -> list[list[str]]:
-        import bm25s
+    def _counted(self, texts: Sequence[str], progress: Progress) -> Iterator[Counts]:
+        for batch in self._terms.of_documents(texts):
+            yield counted(batch)
+            progress.advance(len(batch.lengths))
 
-        stopwords = "english" if self._options["stopwords"] == "english" else []
-        tokens: list[list[str]] = bm25s.tokenize(
-            texts, stopwords=stopwords, stemmer=self._stemmer, return_ids=False, show_progress=False
-        )
-        return tokens
+    def _formula(self, corpus: Sequence[Counts]) -> Formula:
+        frequency = document_frequency(corpus, self._terms.size)
+        return Formula(self._options, frequency, len(self.document_ids), mean_length(corpus))
 
-    def _ranked(self, terms: list[int], depth: int) -> RankedList:
-        """Only documents that share a term of non-zero weight: BM25L and BM25+ score the others too."""
-        candidates = self._sharing(terms)
-        if not len(candidates):
-            return RankedList((), np.empty(0, dtype=np.float32))
-        scores = self._engine.get_scores_from_ids(terms)[candidates]
-        best = top_k(scores, self._ranks[candidates], depth)
-        return RankedList([self._document_ids[i] for i in candidates[best]], scores[best])
-
-    def _sharing(self, terms: list[int]) -> NDArray[np.int64]:
-        """Positions of the documents that share a term with the query, ascending."""
-        found = np.zeros(len(self._document_ids), dtype=bool)
-        for term in set(terms):
-            column = slice(*self._postings.indptr[term : term + 2])
-            found[self._postings.indices[column][self._postings.data[column] != 0]] = True
-        return np.flatnonzero(found)
+    def _matrix(self, queries: Sequence[Query]) -> csr_array:
+        offsets = np.cumsum([0, *(len(query.terms) for query in queries)])
+        terms = np.concatenate([np.empty(0, np.int32), *(query.terms for query in queries)])
+        weights = np.concatenate([np.empty(0, np.float32), *(query.weights for query in queries)])
+        return csr_array((weights, terms, offsets), shape=(len(queries), self._terms.size))
 
     def _representation(self) -> Findings:
-        vocabulary = self._postings.shape[1]
-        if not vocabulary or not self._query_terms:
+        if not self._terms.size or self.query_vectors is None:
             return not_applicable("no term is left after stop words", *_REPRESENTATION)
-        rows = [(row, term) for row, terms in enumerate(self._query_terms) for term in terms]
-        places = np.array(rows, dtype=np.int64).reshape(-1, 2).T
-        queries = csr_array(
-            (np.ones(len(rows)), (places[0], places[1])), shape=(len(self._query_terms), vocabulary)
-        )
-        return representation(queries, csr_array(self._postings))
+        frequency = np.diff(self._index.offsets, axis=1).sum(axis=0, dtype=np.int64)
+        return profile(self.query_vectors, frequency, len(self._index))
 
-    def _storage(self) -> Findings:
-        """What bm25s writes to disk: its three arrays and the vocabulary."""
-        arrays = (self._postings.data, self._postings.indices, self._postings.indptr)
-        vocabulary = json.dumps(self._engine.vocab_dict, ensure_ascii=False).encode()
-        stored = "float32 scores by term, with document numbers, term offsets and the vocabulary"
-        return Findings(
-            {"index_bytes": sum(int(array.nbytes) for array in arrays) + len(vocabulary)},
-            details={
-                "index_engine": f"bm25s {version('bm25s')}",
-                "index_dtype": "float32",
-                "index_content": stored,
-            },
-        )
+
+def _impacts(formula: Formula, corpus: "deque[Counts]") -> Iterator[csr_array]:
+    """Counts are let go as soon as they are scored: both and the index would be twice the memory."""
+    while corpus:
+        yield formula.impacts(corpus.popleft())
 
 
 _REPRESENTATION = (
@@ -135,16 +152,24 @@ _REPRESENTATION = (
 )
 
 
-def _load(spec: SystemSpec, _: Runtime) -> Bm25:
-    return Bm25(spec)
+def _load(spec: SystemSpec, runtime: Runtime) -> Bm25:
+    if spec.location is None:
+        return Bm25(spec, Words(spec.options), threads=runtime.threads)
+    model = fetch(spec.location, spec.revision, allow_path=True)
+    return Bm25(spec, VocabularyTokens(model.folder), model.files, runtime.threads)
+
+
+def _pin(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:
+    return pin_model(spec, allow_path=allow_path) if spec.location else spec
 
 
 KIND = Kind(
     name="bm25",
     title="BM25",
     family="lexical",
-    help="Okapi BM25 and its variants, computed by bm25s with PyStemmer.",
-    takes="nothing",
+    help="Okapi BM25 and its variants with bm25s's formulas, over stemmed words or over the tokens of a "
+    "model's own vocabulary.",
+    takes="vocabulary",
     needs_corpus=True,
     tracks=("retrieval", "sparsity"),
     options=(
@@ -154,8 +179,15 @@ KIND = Kind(
             "method", "str", "lucene", "Variant of the formula.",
             choices=("lucene", "robertson", "atire", "bm25l", "bm25+"),
         ),
-        Option("stemmer", "str", "english", "Snowball stemmer.", choices=STEMMERS),
-        Option("stopwords", "str", "english", "Stop words that are left out.", choices=("english", "none")),
+        Option(
+            "stemmer", "str", "english", "Snowball stemmer; none with a model's vocabulary.",
+            choices=STEMMERS, located="none",
+        ),
+        Option(
+            "stopwords", "str", "english", "Stop words that are left out; none with a model's vocabulary.",
+            choices=("english", "none"), located="none",
+        ),
     ),
     load=_load,
+    pin=_pin,
 )  # fmt: skip

@@ -69,7 +69,7 @@ def _from_text(text: str) -> dict[str, object]:
     kind, colon, place = text.partition(":")
     if not colon:
         return {"kind": kind}
-    if kind_of(kind).takes != "model":
+    if kind_of(kind).takes not in ("model", "vocabulary"):
         return {"kind": kind, "location": place}  # a file's name may hold an @
     location, _, revision = place.partition("@")
     return {"kind": kind, "location": location, "revision": revision or None}

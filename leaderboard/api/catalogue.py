@@ -28,13 +28,14 @@ class OptionSerializer(serializers.Serializer[Option]):
 
 
 class KindSerializer(serializers.Serializer[Kind]):
-    """`takes`: `nothing`, a `model` of the hub as `location`, or a run `file` for each dataset."""
+    """`takes`: `nothing`, a `model` of the hub as `location`, a run `file` for each dataset, or, if one is
+    given, a model as `location` whose `vocabulary` is taken."""
 
     name = serializers.CharField()
     title = serializers.CharField()
     family = serializers.CharField()
     help = serializers.CharField()
-    takes = serializers.ChoiceField(choices=["nothing", "model", "file"])
+    takes = serializers.ChoiceField(choices=["nothing", "model", "vocabulary", "file"])
     needs_corpus = serializers.BooleanField()
     tracks = serializers.ListField(child=serializers.CharField())
     options = OptionSerializer(many=True)

@@ -27,6 +27,8 @@ class NeededField(forms.CharField):
 def system_fields(kind: Kind, datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
     if kind.takes == "model":
         return _model_fields()
+    if kind.takes == "vocabulary":
+        return _vocabulary_fields()
     return _file_fields(datasets) if kind.takes == "file" else {}
 
 
@@ -55,6 +57,18 @@ def _model_fields() -> dict[str, forms.Field]:
             widget=forms.Select(choices=DEVICES),
         ),
     }
+
+
+def _vocabulary_fields() -> dict[str, forms.Field]:
+    fields = _model_fields()
+    location = forms.CharField(
+        required=False,
+        label="Vocabulary of a model",
+        help_text=f"Empty for words. A model of the Hugging Face hub, such as {EXAMPLE}, for the tokens of"
+        " its own vocabulary; stemmer and stop words are then none.",
+        widget=fields["location"].widget,
+    )
+    return {"location": location, "revision": fields["revision"]}
 
 
 def _file_fields(datasets: Sequence[Dataset]) -> dict[str, forms.Field]:

@@ -134,7 +134,8 @@ def _options(kind: Kind, request: SubmissionRequest, problems: Problems) -> dict
         given = request.options.get(option.name, option.default)
         is_text = isinstance(given, str) and option.type != "str"
         try:
-            filled[option.name] = option.parsed(str(given)) if is_text else option.checked(given)
+            read = {option.name: option.parsed(str(given))} if is_text else request.options
+            filled[option.name] = kind.value_of(option, read, located=bool(request.location.strip()))
         except OverflowError:  # JSON has numbers that no float can hold
             problems.add(option_field(option.name), f"option {option.name} is too large.")
         except EvaluationError as error:
@@ -178,16 +179,18 @@ def _check_corpora(kind: Kind, members: Mapping[str, Dataset], problems: Problem
 
 
 def _check_location(kind: Kind, request: SubmissionRequest, problems: Problems) -> None:
-    if kind.takes == "model":
+    if kind.has_model(request.location.strip()):
         hub.check(request.location, request.revision, problems)
-    elif request.location or request.revision:
+    elif kind.takes == "vocabulary" and request.revision.strip():
+        problems.add("revision", "A revision needs a model that it is of; name the model, or leave it empty.")
+    elif kind.takes != "vocabulary" and (request.location or request.revision):
         problems.add("location", f"{kind.title} takes no model; leave model and revision empty.")
 
 
 def _plan(
     kind: Kind, options: Mapping[str, Value], files: tuple[CheckedFile, ...], request: SubmissionRequest
 ) -> Plan:
-    if kind.takes == "model":
+    if kind.has_model(request.location.strip()):
         location = request.location.strip()
         return Plan(kind, location, hub.pin(location, request.revision.strip()), options, {})
     hashes = {f"{file.dataset.name}{file.suffix}": file.sha256 for file in files}

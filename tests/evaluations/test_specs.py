@@ -23,6 +23,14 @@ def test_bm25_has_its_options_filled_in():
     assert (spec.kind, spec.location, spec.revision) == ("bm25", None, None)
 
 
+def test_bm25_over_a_models_vocabulary_stems_nothing():
+    spec = parse_system("bm25:org/name@v1.0", ["k1=0.9"])
+    assert (spec.location, spec.revision) == ("org/name", "v1.0")
+    assert (spec.options["stemmer"], spec.options["stopwords"], spec.options["k1"]) == ("none", "none", 0.9)
+    assert spec == parse_system("bm25:org/name@v1.0", ["k1=0.9", "stemmer=none", "stopwords=none"])
+    assert str(spec) == "bm25:org/name@v1.0"
+
+
 def test_a_model_may_have_a_revision():
     spec = parse_system("dense:org/name@v1.0")
     assert (spec.location, spec.revision) == ("org/name", "v1.0")
@@ -55,7 +63,9 @@ def test_options_are_typed():
         ("run:x", ["exhausted=yes"], "error[OPTION-TYPE]: option exhausted: 'yes' is not true or false"),
         ("bm25", ["precision=fp32"], "error[OPTION-UNKNOWN]"),
         ("dense:a/b", ["query_prompt=" + "x" * 2001], "error[OPTION-RANGE]: option query_prompt"),
-        ("bm25:place", [], "error[SYSTEM-LOCATION]: bm25 takes no location; write bm25"),
+        ("bm25:@main", [], "error[SYSTEM-LOCATION]: bm25 has a revision, and no model that it is of; write"),
+        ("bm25:a/b", ["stemmer=english"], "error[OPTION-UNUSED]: option stemmer does not apply where"),
+        ("bm25:a/b", ["stopwords=english"], "error[OPTION-UNUSED]: option stopwords does not apply"),
         ("dense", [], "error[SYSTEM-LOCATION]: dense needs a model; write dense:ORG/NAME[@REVISION]"),
         ("run:", [], "error[SYSTEM-LOCATION]: run needs a file; write run:FILE"),
         ("vectors", [], "error[SYSTEM-LOCATION]: vectors needs a folder; write vectors:FOLDER"),

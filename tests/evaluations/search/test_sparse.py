@@ -227,6 +227,23 @@ def test_an_empty_corpus_an_empty_vocabulary_and_no_queries_find_nothing():
     assert nothing.search(csr_array((0, 0), dtype=np.float32), 3) == []
 
 
+@pytest.mark.parametrize("documents", [60, 4000])
+def test_a_querys_base_is_added_before_rounding_and_finds_no_more(documents):
+    """At a base of 2**20, float32 keeps an eighth: sums that differ by less are ties, and ids decide."""
+    rng = np.random.default_rng(3)
+    impacts = rng.choice([0.0, 0.125, 0.15, 0.2, 0.3, 7.0], size=documents).astype(np.float32)
+    ids, base = names(documents), 2.0**20
+    index = SparseIndex.build(csr_array(impacts[:, None]), id_ranks(ids), segment_size=512)
+    expected = [(row, np.float32(float(impacts[row]) + base)) for row in np.flatnonzero(impacts)]
+    expected.sort(key=lambda pair: (pair[1], ids[pair[0]].encode()), reverse=True)
+    expected = [(int(row), float(score)) for row, score in expected[:25]]
+    (batch, none) = index.search(csr_array(np.array([[1.0], [0.0]])), 25, bases=np.array([base, 5.0]))
+    one = index.search_one(np.array([0], dtype=np.int32), np.array([1], dtype=np.float32), 25, base)
+    assert pairs(batch) == pairs(one) == expected
+    assert len({score for _, score in expected}) < 6
+    assert pairs(none) == []
+
+
 def test_no_result_is_asked_for_and_none_is_given():
     index = SparseIndex.build(matrix([{0: 1.0}], 1), id_ranks(["a"]))
     assert index.search(matrix([{0: 1.0}], 1), 0)[0].rows.tolist() == []

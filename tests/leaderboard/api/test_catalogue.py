@@ -59,7 +59,7 @@ def test_every_kind_is_described_with_its_options(anonymous: APIClient) -> None:
     assert list(rows) == list(WEB_KINDS)
     bm25 = rows["bm25"]
     assert set(bm25) == {"name", "title", "family", "help", "takes", "needs_corpus", "tracks", "options"}
-    assert (bm25["takes"], bm25["needs_corpus"]) == ("nothing", True)
+    assert (bm25["takes"], bm25["needs_corpus"]) == ("vocabulary", True)
     assert "retrieval" in bm25["tracks"]
     [k1] = [option for option in bm25["options"] if option["name"] == "k1"]
     assert set(k1) == {"name", "type", "default", "help", "choices", "minimum", "maximum"}

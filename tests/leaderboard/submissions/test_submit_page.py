@@ -97,7 +97,11 @@ def test_each_kinds_page_has_exactly_its_fields(browser, pets, kind):
 
     specific = set(form.fields) - set(form.base_fields)
     options = {f"option-{option.name}" for option in WEB_KINDS[kind].options}
-    place = {"nothing": set(), "model": {"location", "revision", "device"}, "file": {"file-pets", "archive"}}
+    place = {
+        "vocabulary": {"location", "revision"},
+        "model": {"location", "revision", "device"},
+        "file": {"file-pets", "archive"},
+    }
     assert specific == options | place[WEB_KINDS[kind].takes]
 
 

@@ -191,6 +191,9 @@ def test_all_that_is_wrong_is_said_at_once(pets):
     assert set(errors) == {"name", "url", "option-k1", "option-b"}
 
 
+UNUSED = "does not apply where a model's vocabulary is taken; set it to none"
+
+
 @pytest.fixture
 def encoder(monkeypatch):
     """A kind that takes a model, and a hub that must not be asked."""
@@ -253,8 +256,40 @@ def test_the_hub_is_not_asked_for_a_request_that_is_wrong_anyway(pets, encoder):
     assert encoder == []
 
 
-def test_bm25_takes_no_model(pets):
-    assert "takes no model" in refused(request(location="org/name"))["location"][0]
+def test_a_run_takes_no_model(pets):
+    assert "takes no model" in refused(request(kind="run", location="org/name"))["location"][0]
+
+
+def test_bm25_needs_no_model(pets):
+    plan = submit.validate(request()).plan
+
+    assert (plan.location, plan.version, plan.options["stemmer"]) == ("", "", "english")
+
+
+def test_the_model_whose_vocabulary_bm25_takes_is_pinned_and_nothing_is_stemmed(pets, encoder):
+    plan = submit.validate(request(location=" org/name ", revision="main", options={})).plan
+
+    assert (plan.location, plan.version) == ("org/name", "c0ffee")
+    assert (plan.options["stemmer"], plan.options["stopwords"]) == ("none", "none")
+    assert encoder == [("org/name", "main")]
+
+
+@pytest.mark.parametrize("option", ["stemmer", "stopwords"])
+def test_what_a_vocabulary_leaves_no_use_for_is_refused(pets, encoder, option):
+    errors = refused(request(location="org/name", options={option: "english"}))
+
+    assert errors == {f"option-{option}": (f"option {option} {UNUSED}",)}
+    assert encoder == []
+
+
+@pytest.mark.parametrize("location", ["/etc/passwd", "../models/x", "https://example.org/a/b"])
+def test_bm25s_vocabulary_comes_from_a_model_id_never_from_a_path_or_an_address(pets, encoder, location):
+    assert list(refused(request(location=location, options={}))) == ["location"]
+    assert encoder == []
+
+
+def test_a_revision_of_no_model_is_refused(pets):
+    assert list(refused(request(revision="main"))) == ["revision"]
 
 
 def test_equal_content_has_one_hash_whatever_it_is_called(pets):

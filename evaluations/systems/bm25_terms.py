@@ -1,0 +1,196 @@
+"""From texts to numbered terms: stemmed words, or the tokens of a model's own vocabulary.
+
+A corpus goes through in batches, so that its tokens are never all there at once as Python objects.
+"""
+
+import re
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluations.errors import EvaluationError
+from evaluations.systems.base import Value
+from evaluations.systems.safety import module_folders, read_json
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+BATCH = 4096  # documents
+MAX_TOKENIZER_BYTES = 64 << 20
+MAX_TERMS = 1 << 22  # of a vocabulary: each takes 4 bytes in every 65,536 documents' index
+
+_WORD = re.compile(r"(?u)\b\w\w+\b")  # as bm25s and scikit-learn split: two letters or more
+_LEFT_OUT = -1
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Consecutive documents: their terms one after the other, int32, and how many each has, int64."""
+
+    terms: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+
+
+class Terms(Protocol):
+    @property
+    def size(self) -> int:
+        """How many terms there are; more may come while documents are read, none with queries."""
+
+    def of_documents(self, texts: Sequence[str]) -> Iterator[TokenBatch]: ...
+
+    def of_query(self, text: str) -> list[int]:
+        """The terms that the vocabulary has, in the text's order, repeated as in the text."""
+
+
+class Words:
+    """Words as bm25s tokenises them: lower case, stop words left out, then stemmed. Numbered as they come."""
+
+    def __init__(self, options: Mapping[str, Value]) -> None:
+        stop_words = _english_stop_words() if options["stopwords"] == "english" else ()
+        self._stem = _stemmer(str(options["stemmer"]))
+        self._numbers: dict[str, int] = {}  # by stem
+        self._words = _WordNumbers(self._number, stop_words)
+
+    @property
+    def size(self) -> int:
+        return len(self._numbers)
+
+    def of_documents(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
+        number = self._words.__getitem__
+        for start in range(0, len(texts), BATCH):
+            terms, lengths = array("i"), array("q")
+            for text in texts[start : start + BATCH]:
+                words = _WORD.findall(text.lower())
+                terms.extend(map(number, words))
+                lengths.append(len(words))
+            numbers = np.frombuffer(terms, dtype=np.int32)
+            yield _without(numbers == _LEFT_OUT, numbers, np.frombuffer(lengths, dtype=np.int64))
+
+    def of_query(self, text: str) -> list[int]:
+        found = map(self._known, _WORD.findall(text.lower()))
+        return [number for number in found if number != _LEFT_OUT]
+
+    def _number(self, word: str) -> int:
+        return self._numbers.setdefault(self._stem(word), len(self._numbers))
+
+    def _known(self, word: str) -> int:
+        number = self._words.get(word)  # a stop word is there, as left out
+        return self._numbers.get(self._stem(word), _LEFT_OUT) if number is None else number
+
+
+class _WordNumbers(dict[str, int]):
+    """The term of each word; what is looked up with [] for the first time gets one."""
+
+    def __init__(self, number: Callable[[str], int], stop_words: Sequence[str]) -> None:
+        super().__init__(dict.fromkeys(stop_words, _LEFT_OUT))
+        self._number = number
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = self._number(word)
+        return number
+
+
+class VocabularyTokens:
+    """Tokens of a model's own tokeniser (`tokenizer.json`, or a BERT's `vocab.txt`), numbered as there.
+
+    No token that marks a place, such as [CLS], and none for what the vocabulary cannot write, such as [UNK]:
+    it would match whatever else cannot be written. Texts are never cut.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = _tokenizer(folder)
+        self.size = 1 + max(self._tokenizer.get_vocab().values(), default=-1)
+        if self.size > MAX_TERMS:
+            raise EvaluationError("TOKENIZER", f"the vocabulary numbers its tokens beyond {MAX_TERMS:,}")
+        self._special = np.zeros(self.size, dtype=bool)
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special[[number for number, token in added.items() if token.special]] = True
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        if unknown and (number := self._tokenizer.token_to_id(unknown)) is not None:
+            self._special[number] = True
+
+    def of_documents(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
+        for start in range(0, len(texts), BATCH):
+            yield self._batch(list(texts[start : start + BATCH]))
+
+    def of_query(self, text: str) -> list[int]:
+        numbers: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return [number for number in numbers if not self._special[number]]
+
+    def _batch(self, texts: list[str]) -> TokenBatch:
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        numbers = [encoding.ids for encoding in encodings]
+        lengths = np.fromiter(map(len, numbers), dtype=np.int64, count=len(numbers))
+        terms = np.fromiter(chain.from_iterable(numbers), dtype=np.int32, count=int(lengths.sum()))
+        return _without(self._special[terms], terms, lengths)
+
+
+def _without(left_out: NDArray[np.bool_], terms: NDArray[np.int32], lengths: NDArray[np.int64]) -> TokenBatch:
+    if not left_out.any():
+        return TokenBatch(terms, lengths)
+    ends = np.cumsum(lengths)
+    before = np.concatenate([[0], np.cumsum(~left_out)])
+    return TokenBatch(terms[~left_out], before[ends] - before[ends - lengths])
+
+
+def _english_stop_words() -> Sequence[str]:
+    from bm25s.stopwords import STOPWORDS_EN
+
+    return tuple(STOPWORDS_EN)
+
+
+def _stemmer(name: str) -> Callable[[str], str]:
+    if name == "none":
+        return str
+    import Stemmer
+
+    stem: Callable[[str], str] = Stemmer.Stemmer(name).stemWord
+    return stem
+
+
+def _tokenizer(folder: Path) -> "Tokenizer":
+    """Of a model's folder; it neither cuts nor fills up. Raises EvaluationError `TOKENIZER`."""
+    path = _tokenizer_file(folder)
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise EvaluationError("TOKENIZER", f"{path.name} has more than {MAX_TOKENIZER_BYTES:,} bytes")
+    try:
+        tokenizer = _from_json(path) if path.suffix == ".json" else _bert(path)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+    except Exception as error:  # what the library raises has no class of its own
+        problem = f"{path.name} cannot be read as a tokeniser: {str(error)[:200]}"
+        raise EvaluationError("TOKENIZER", f"{problem}; save it anew with the tokenizers library") from error
+    return tokenizer
+
+
+def _tokenizer_file(folder: Path) -> Path:
+    """Beside the model's settings; sentence-transformers keeps some in the folder of their module."""
+    for name in ("tokenizer.json", "vocab.txt"):
+        for inner in dict.fromkeys([folder, *module_folders(folder)]):
+            if (inner / name).is_file():
+                return inner / name
+    problem = "the model has no tokenizer.json and no vocab.txt"
+    raise EvaluationError("TOKENIZER", f"{problem}; name one with a tokeniser of the tokenizers library")
+
+
+def _from_json(path: Path) -> "Tokenizer":
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(path))
+
+
+def _bert(path: Path) -> "Tokenizer":
+    """A WordPiece vocabulary alone; its tokenizer_config.json says whether letters are made small."""
+    from tokenizers import BertWordPieceTokenizer
+
+    beside = path.parent / "tokenizer_config.json"
+    settings = read_json(beside, beside.name) if beside.is_file() else {}
+    small = not (isinstance(settings, dict) and settings.get("do_lower_case") is False)
+    made: Tokenizer = BertWordPieceTokenizer(str(path), lowercase=small)._tokenizer
+    return made
