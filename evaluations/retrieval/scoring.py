@@ -1,4 +1,4 @@
-"""Effectiveness per query and its mean: what ir-measures must be given, and what is added to it."""
+"""Effectiveness per query and its mean: the usual measures by judged.py, the others by ir-measures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import ir_measures
 
 from evaluations.protocol import DEPTH
+from evaluations.retrieval import judged
 from evaluations.retrieval.measures import Measure, cutoff
 from evaluations.systems.base import RankedList, Run
 from evaluations.tracks import Findings
@@ -46,19 +47,36 @@ def effectiveness(
 def per_query_values(run: Run, qrels: Grades, measures: Sequence[Measure]) -> dict[str, dict[str, float]]:
     """Measure name -> query id -> value, for all judged queries; one without results has 0.
 
-    ir-measures is given strictly falling whole numbers instead of scores, since its providers break ties in
-    different ways, and no query without results, since Judged divides by their number.
+    The usual measures are computed here (judged.py), others by ir-measures.
     """
     values = {str(measure): dict.fromkeys(sorted(qrels), 0.0) for measure in measures}
     answered = {
         query_id: ranked for query_id, ranked in run.lists.items() if len(ranked) and query_id in qrels
     }
-    if answered and measures:
-        places = {query_id: _places(ranked) for query_id, ranked in answered.items()}
-        judged = {query_id: dict(qrels[query_id]) for query_id in answered}
-        for value in ir_measures.evaluator(list(measures), judged).iter_calc(places):
-            values[str(value.measure)][value.query_id] = float(value.value)
+    if not answered:
+        return values
+    ours = {str(measure): found for measure in measures if (found := judged.formula(measure))}
+    if ours:
+        given = judged.judgements(list(answered.values()), [qrels[query_id] for query_id in answered])
+        for name, formula in ours.items():
+            values[name].update(zip(answered, formula(given).tolist(), strict=True))
+    _add_others(values, answered, qrels, [measure for measure in measures if str(measure) not in ours])
     return values
+
+
+def _add_others(
+    values: Mapping[str, dict[str, float]],
+    answered: Mapping[str, RankedList],
+    qrels: Grades,
+    measures: Sequence[Measure],
+) -> None:
+    """ir-measures is given strictly falling whole numbers instead of scores, since its providers break ties
+    in different ways, and no query without results, since Judged divides by their number."""
+    if measures:
+        places = {query_id: _places(ranked) for query_id, ranked in answered.items()}
+        grades = {query_id: dict(qrels[query_id]) for query_id in answered}
+        for value in ir_measures.evaluator(list(measures), grades).iter_calc(places):
+            values[str(value.measure)][value.query_id] = float(value.value)
 
 
 def query_counts(run: Run, qrels: Grades) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import math
 
+import ir_measures
 import numpy as np
 import pytest
 import pytrec_eval
@@ -49,9 +50,10 @@ RANKINGS = st.dictionaries(st.sampled_from(DOCUMENTS), SCORES, min_size=1)
 RUNS = st.dictionaries(st.sampled_from(["q1", "q2", "q3", "extra"]), RANKINGS)
 QRELS = st.dictionaries(
     st.sampled_from(["q1", "q2", "q3", "q4"]),
-    st.dictionaries(st.sampled_from(DOCUMENTS), st.integers(0, 3), min_size=1),
+    st.dictionaries(st.sampled_from(DOCUMENTS), st.integers(-1, 3), min_size=1),
     min_size=1,
 )
+CUT = {"nDCG": "ndcg_cut", "R": "recall", "P": "P", "AP": "map_cut"}
 PYTREC_EVAL = {
     "nDCG@10": "ndcg_cut_10",
     "nDCG@5": "ndcg_cut_5",
@@ -74,9 +76,45 @@ def test_each_query_equals_pytrec_eval_on_tied_runs_with_missing_and_extra_queri
         assert found[name] == {query: expected.get(query, {}).get(key, 0.0) for query in qrels}
 
 
+def test_each_query_equals_pytrec_eval_to_the_last_bit_on_long_lists_with_many_relevant_documents():
+    """Sums of hundreds of terms tell one order of additions from another."""
+    generator = np.random.default_rng(0)
+    scores, qrels = {}, {}
+    for query in map(str, range(40)):
+        documents = [f"d{i}" for i in generator.permutation(1500)]
+        scores[query] = {document: float(1500 - place) for place, document in enumerate(documents[:1000])}
+        found = generator.choice(1500, int(generator.integers(1, 1500)), replace=False)
+        qrels[query] = {documents[i]: int(generator.integers(-1, 5)) for i in found}
+    names = {f"{ours}@{k}": f"{theirs}_{k}" for ours, theirs in CUT.items() for k in (1, 10, 37, 1000)}
+    expected = pytrec_eval.RelevanceEvaluator(qrels, set(names.values()) | {"recip_rank"}).evaluate(scores)
+    found = values(run_of(scores), qrels, *names, "RR@1000", "RR@3")
+    for name, key in names.items():
+        assert found[name] == {query: expected[query][key] for query in qrels}
+    first = {query: expected[query]["recip_rank"] for query in qrels}
+    assert found["RR@1000"] == first
+    assert found["RR@3"] == {query: value if value >= 1 / 3 else 0.0 for query, value in first.items()}
+
+
+@given(RUNS, QRELS)
+def test_the_usual_measures_equal_ir_measures_which_stays_the_reference(scores, qrels):
+    names = [*measures.DEFAULT_NAMES, "RR@2", "Judged@3", "nDCG@2", "R@1", "P@3", "AP@2"]
+    run, parsed = run_of(scores), measures.parse_measures(",".join(names))
+    found = scoring.per_query_values(run, qrels, parsed)
+    answered = {query: run.lists[query] for query in qrels if query in run.lists}
+    expected = {str(measure): dict.fromkeys(qrels, 0.0) for measure in parsed}
+    if answered:
+        places = {
+            query: {document: float(-place) for place, document in enumerate(each.document_ids)}
+            for query, each in answered.items()
+        }
+        for value in ir_measures.iter_calc(parsed, {query: qrels[query] for query in answered}, places):
+            expected[str(value.measure)][value.query_id] = value.value
+    assert found == expected
+
+
 @given(RUNS, QRELS)
 def test_rr_at_1000_equals_rr_on_tied_runs(scores, qrels):
-    """They come from two providers that break ties in opposite ways."""
+    """The one is computed here, the other by ir-measures, whose providers break ties in opposite ways."""
     found = values(run_of(scores), qrels, "RR@1000", "RR")
     assert found["RR@1000"] == found["RR"]
 
