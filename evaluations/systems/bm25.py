@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from evaluations.progress import Progress
 from evaluations.search.order import id_ranks
 from evaluations.sparsity.representation import profile
 from evaluations.sparsity.storage import sparse_storage
-from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.base import Kind, Option, QueryPath, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.bm25_impacts import Counts, Formula, counted, document_frequency, mean_length
 from evaluations.systems.bm25_terms import Terms, VocabularyTokens, Words
 from evaluations.systems.locations import fetch
@@ -49,7 +50,7 @@ class Query:
 class Bm25:
     """BM25 with the parameters of its spec. `files`: of the model whose vocabulary it takes, if it does.
 
-    A single query goes through `tokenise`, `encode` and `search_one`, each of which can be timed.
+    A query goes through `tokenise`, `encode` and `search_one`: its `query_path`, whose steps are timed.
     """
 
     def __init__(
@@ -105,6 +106,9 @@ class Bm25:
     def search_one(self, query: Query, k: int) -> "Found":
         """Rows are places of documents in the corpus that was indexed. In this thread."""
         return self._index.search_one(query.terms, query.weights, k, query.base)
+
+    def query_path(self, k: int) -> QueryPath:
+        return QueryPath(self.tokenise, self.encode, partial(self.search_one, k=k), "none", "sparse")
 
     def sparsity(self) -> Findings:
         found = self._representation() | sparse_storage(self._index.nbytes)

@@ -4,7 +4,6 @@ A corpus goes through in batches, so that its tokens are never all there at once
 """
 
 import re
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -22,11 +21,15 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 BATCH = 4096  # documents
+SHORTEST = 2  # characters of a word, as bm25s and scikit-learn have it
 MAX_TOKENIZER_BYTES = 64 << 20
 MAX_TERMS = 1 << 22  # of a vocabulary: each takes 4 bytes in every 65,536 documents' index
 
-_WORD = re.compile(r"(?u)\b\w\w+\b")  # as bm25s and scikit-learn split: two letters or more
 _LEFT_OUT = -1
+_WORD = re.compile(r"\w+")
+# What is ASCII, most texts of most corpora, needs no regular expression: small letters, blanks for the rest.
+_ASCII = bytes(byte if chr(byte).isalnum() or byte == ord("_") else 32 for byte in range(128)).lower()
+_ASCII_WORDS = _ASCII.ljust(256)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,10 @@ class Terms(Protocol):
 
 
 class Words:
-    """Words as bm25s tokenises them: lower case, stop words left out, then stemmed. Numbered as they come."""
+    """Words as bm25s tokenises them: two letters or more, in lower case, no stop words, stemmed.
+
+    They are numbered as they come.
+    """
 
     def __init__(self, options: Mapping[str, Value]) -> None:
         stop_words = _english_stop_words() if options["stopwords"] == "english" else ()
@@ -64,24 +70,26 @@ class Words:
     def of_documents(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
         number = self._words.__getitem__
         for start in range(0, len(texts), BATCH):
-            terms, lengths = array("i"), array("q")
-            for text in texts[start : start + BATCH]:
-                words = _WORD.findall(text.lower())
-                terms.extend(map(number, words))
-                lengths.append(len(words))
-            numbers = np.frombuffer(terms, dtype=np.int32)
-            yield _without(numbers == _LEFT_OUT, numbers, np.frombuffer(lengths, dtype=np.int64))
+            split = map(_split, texts[start : start + BATCH])
+            numbers = [np.fromiter(map(number, words), np.int32, len(words)) for words in split]
+            lengths = np.fromiter(map(len, numbers), np.int64, len(numbers))
+            terms = np.concatenate(numbers)
+            yield _without(terms == _LEFT_OUT, terms, lengths)
 
     def of_query(self, text: str) -> list[int]:
-        found = map(self._known, _WORD.findall(text.lower()))
+        found = map(self._known, _split(text))
         return [number for number in found if number != _LEFT_OUT]
 
     def _number(self, word: str) -> int:
+        if len(word) < SHORTEST:
+            return _LEFT_OUT
         return self._numbers.setdefault(self._stem(word), len(self._numbers))
 
     def _known(self, word: str) -> int:
         number = self._words.get(word)  # a stop word is there, as left out
-        return self._numbers.get(self._stem(word), _LEFT_OUT) if number is None else number
+        if number is None and len(word) >= SHORTEST:
+            number = self._numbers.get(self._stem(word))
+        return _LEFT_OUT if number is None else number
 
 
 class _WordNumbers(dict[str, int]):
@@ -131,6 +139,13 @@ class VocabularyTokens:
         return _without(self._special[terms], terms, lengths)
 
 
+def _split(text: str) -> list[str]:
+    """Runs of letters, digits and underscores in lower case, those of one character too."""
+    if text.isascii():
+        return text.encode().translate(_ASCII_WORDS).decode().split()
+    return _WORD.findall(text.lower())
+
+
 def _without(left_out: NDArray[np.bool_], terms: NDArray[np.int32], lengths: NDArray[np.int64]) -> TokenBatch:
     if not left_out.any():
         return TokenBatch(terms, lengths)
@@ -150,7 +165,11 @@ def _stemmer(name: str) -> Callable[[str], str]:
         return str
     import Stemmer
 
-    stem: Callable[[str], str] = Stemmer.Stemmer(name).stemWord
+    stemmer = Stemmer.Stemmer(name)
+    stemmer.maxCacheSize = (
+        0  # each word is stemmed once: its cache would take three times as long as stemming
+    )
+    stem: Callable[[str], str] = stemmer.stemWord
     return stem
 
 

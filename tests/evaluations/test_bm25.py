@@ -5,11 +5,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse import csc_array, vstack
 
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime, bm25_terms
+from evaluations.systems.base import Timed
 from evaluations.systems.bm25_impacts import Formula, counted, document_frequency, mean_length
 from evaluations.systems.bm25_terms import Words
 from evaluations.systems.parse import parse_system
@@ -195,6 +198,25 @@ def test_impacts_are_those_of_bm25s_to_the_last_bit(monkeypatch, method, stemmer
             assert formula.absent[place] == retriever.nonoccurrence_array[column]
 
 
+@given(
+    st.lists(st.text(st.characters(max_codepoint=0x2FF)), min_size=1), st.sampled_from(["english", "none"])
+)
+def test_texts_are_split_as_bm25s_splits_them(texts, stop_words):
+    import bm25s
+
+    kept = "english" if stop_words == "english" else []
+    expected = bm25s.tokenize(texts, stopwords=kept, return_ids=False, show_progress=False)
+    terms = Words({"stemmer": "none", "stopwords": stop_words})
+    (batch,) = terms.of_documents(texts)
+    words = list(terms._numbers)
+    ends = np.cumsum(batch.lengths)
+    found = [
+        [words[number] for number in batch.terms[e - n : e]] for e, n in zip(ends, batch.lengths, strict=True)
+    ]
+    assert found == expected
+    assert [[words[number] for number in terms.of_query(text)] for text in texts] == expected
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_scores_are_those_of_bm25s_itself(method):
     retriever, tokenise = bm25s_index(DOCUMENTS.values(), method)
@@ -223,9 +245,12 @@ def test_stop_words_neither_count_nor_lengthen():
 def test_queries_one_by_one_are_the_queries_of_a_batch(method):
     """The steps that latency times: tokenise, encode, search."""
     system = bm25(f"method={method}")
-    query = system.encode(system.tokenise("layer wing wing unknown"))
+    assert isinstance(system, Timed)
+    path = system.query_path(10)
+    query = path.encode(path.tokenise("layer wing wing unknown"))
     assert query.weights.tolist() == [2, 1]  # wing came first in the corpus
-    found = system.search_one(query, 10)
+    found = path.search(query)
+    assert (path.encoder, path.index) == ("none", "sparse")
     names = list(DOCUMENTS)
     assert dict(zip((names[row] for row in found.rows), found.scores.tolist(), strict=True)) == retrieved(
         system, "layer wing wing unknown"
