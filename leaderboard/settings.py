@@ -80,6 +80,7 @@ SECRET_KEY = _secret_key()
 INSTALLED_APPS = [
     "leaderboard.accounts",
     "leaderboard.catalog",
+    "leaderboard.hosts",
     "leaderboard.submissions",
     "leaderboard.boards",
     "leaderboard.api",
@@ -185,6 +186,11 @@ EVALUATION_HARD_LIMIT_SECONDS = env_number("EVALUATION_HARD_LIMIT_SECONDS", 24 *
 EVALUATION_MEMORY_BYTES = env_number("EVALUATION_MEMORY_MB", 16 * 1024) * 2**20
 # What a worker runs for a claim. Tests of faults put a stand-in here, which crashes or hangs when told to.
 EVALUATOR_MODULE = env_text("EVALUATOR_MODULE", "evaluations")
+# Before a worker takes anything it reproduces stored scores on `mini`, at most once a day.
+BASELINE_CHECK = env_flag("BASELINE_CHECK", True)
+# A session on a noisy machine is tried again after a while; this often it may be rejected.
+LATENCY_SESSIONS = 3
+LATENCY_RETRY_SECONDS = env_number("LATENCY_RETRY_SECONDS", 300)
 # Folders laid out ORG/NAME: looked in before the hub.
 MODELS = env_text("MODELS", str(VAR / "models"))
 # `evaluations` knows no settings: it reads the environment, also when the web asks it for a version.

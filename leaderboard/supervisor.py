@@ -24,7 +24,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from .broker import TRACKS, queue_name
+from .broker import queue_name
 
 TICK_SECONDS = 0.2
 GRACE_SECONDS = 15.0
@@ -50,19 +50,25 @@ class Service:
 
 
 def services(port: int) -> list[Service]:
-    """What the board needs on this machine, with a GPU worker where there is a GPU."""
+    """What the board needs on this machine, with a GPU worker where there is a GPU.
+
+    Latency has a worker of its own, and one only: it waits until the others rest, and they wait for it.
+    """
+    devices = ["cpu", "gpu"] if has_gpu() else ["cpu"]
     web = ["gunicorn", "leaderboard.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8"]
     web += ["--graceful-timeout", "3", "--no-control-socket"]
     found = [
         Service("web", [sys.executable, "-m", *web]),
-        Service("worker", worker_command("cpu")),
+        Service("worker", worker_command(["retrieval", "sparsity"], ["cpu"])),
+        Service("latency-worker", worker_command(["latency"], devices)),
         Service("reconciler", [sys.executable, "manage.py", "reconcile"]),
     ]
-    return [*found, Service("gpu-worker", worker_command("gpu"))] if has_gpu() else found
+    gpu = Service("gpu-worker", worker_command(["retrieval", "sparsity"], ["gpu"]))
+    return [*found, gpu] if "gpu" in devices else found
 
 
-def worker_command(device: str) -> list[str]:
-    queues = ",".join(queue_name(track, device) for track in TRACKS)
+def worker_command(tracks: Sequence[str], devices: Sequence[str]) -> list[str]:
+    queues = ",".join(queue_name(track, device) for track in tracks for device in devices)
     return [sys.executable, "-m", "workers", "--queues", queues]
 
 

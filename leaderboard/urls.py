@@ -10,6 +10,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("leaderboard.accounts.urls")),
     path("api/v1/", include("leaderboard.api.urls")),
+    path("", include("leaderboard.hosts.urls")),
     path("", include("leaderboard.submissions.urls")),
     path("", include("leaderboard.boards.urls")),
 ]

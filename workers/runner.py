@@ -5,7 +5,6 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,11 @@ class Job:
         return self.submission.revision
 
     @property
+    def is_latency(self) -> bool:
+        """Claimed alone: it needs the host to itself, and no qrels."""
+        return Track.LATENCY in self.claim.tracks
+
+    @property
     def blind(self) -> Path:
         return workspace.blind_folder(self.dataset.pk)
 
@@ -77,16 +81,13 @@ def run(job: Job, watcher: Watcher) -> Report:
     _write_json(job.folder / WANTED, wanted(job))
     evaluator.run(prepare_step(job), job.folder, watcher, limits)
     _write_json(job.folder / SYSTEM, system(job))
-    with _turn(job, watcher):
+    with host.turn(alone=job.is_latency, check=watcher.check):
         evaluator.run(measure_step(job), job.folder, watcher, limits)
-    _accept(job)
-    watcher.progress("scoring", None)
-    evaluator.run(score_step(job), job.folder, watcher, limits)
+        _accept(job)
+        if not job.is_latency:
+            watcher.progress("scoring", None)
+            evaluator.run(score_step(job), job.folder, watcher, limits)
     return reports.publishable(read_report(job.scored), job.claim, job.submission, job.dataset)
-
-
-def _turn(job: Job, watcher: Watcher) -> AbstractContextManager[None]:
-    return host.latency_turn(watcher.check) if Track.LATENCY in job.claim.tracks else nullcontext()
 
 
 def wanted(job: Job) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def _accept(job: Job) -> None:
     A blind folder that does not fit the catalogue is dropped, so that the next attempt makes it anew.
     """
     job.scored.mkdir()
-    for name in (REPORT, RUN):
+    for name in (REPORT,) if job.is_latency else (REPORT, RUN):
         _copy_regular_file(job.measured / name, job.scored / name)
     try:
         reports.check_dataset(read_report(job.scored), job.dataset, qrels=False)

@@ -11,7 +11,7 @@ from leaderboard.boards.queries import Summary
 from leaderboard.boards.rows import Row
 from leaderboard.catalog.models import BenchmarkDataset, Dataset, Revision, System, board_protocol
 from leaderboard.submissions.models import Artefact, State, Submission, Track
-from leaderboard.submissions.queries import EvaluationStatus, SubmissionStatus
+from leaderboard.submissions.queries import EvaluationStatus, Rejection, SubmissionStatus
 
 
 class ErrorsSerializer(serializers.Serializer[Any]):
@@ -119,6 +119,14 @@ class EvaluationErrorSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class RejectionSerializer(serializers.Serializer[Rejection]):
+    """A latency session on a machine that was too noisy; `host` is the profile's hash."""
+
+    at = serializers.DateTimeField()
+    host = serializers.CharField()
+    reason = serializers.CharField()
+
+
 class EvaluationSerializer(serializers.Serializer[EvaluationStatus]):
     """`queue_position`: how many wait before it; null unless it is queued. `log`: for its owner only."""
 
@@ -137,6 +145,8 @@ class EvaluationSerializer(serializers.Serializer[EvaluationStatus]):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+    not_before = serializers.DateTimeField(allow_null=True)
+    rejections = RejectionSerializer(many=True)
     artefacts = serializers.SerializerMethodField()
 
     @extend_schema_field(EvaluationErrorSerializer(allow_null=True))

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from leaderboard.accounts.models import User
 from leaderboard.operators import ReadOnlyAdmin, ReadOnlyInline, report, shortened
 
-from . import lifecycle, outbox, queries, submit
+from . import lifecycle, outbox, submit
 from .models import Artefact, AuditEvent, Evaluation, State, Submission
 from .refusals import Refused
 
@@ -111,10 +111,10 @@ class QueueFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Evaluation]) -> QuerySet[Evaluation]:
         found: dict[str | None, Q] = {
-            "claimable": queries.claimable(),
+            "claimable": lifecycle.claimable(),
             "held": Q(state=State.RUNNING, lease_until__gte=Now()),
             "expired": lifecycle.lease_expired(),
-            "unpublished": queries.claimable() & Q(published_at__isnull=True),
+            "unpublished": lifecycle.claimable() & Q(published_at__isnull=True),
             "failed": Q(state=State.FAILED),
         }
         return queryset.filter(found.get(self.value(), Q()))
@@ -169,7 +169,7 @@ def _operator(request: HttpRequest) -> User:
 
 def _publish(request: HttpRequest, rows: QuerySet[Evaluation]) -> None:
     """A spare hint does no harm: the worker that reads it finds nothing to claim."""
-    waiting = rows.filter(queries.claimable()).select_related("submission")
+    waiting = rows.filter(lifecycle.claimable()).select_related("submission")
     needed = len(outbox.hints(waiting))
     report(request, outbox.publish(waiting), needed, "Sent hints:")
 

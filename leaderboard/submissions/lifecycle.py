@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from leaderboard.accounts.models import User
 
@@ -26,6 +27,7 @@ from .models import AuditEvent, Evaluation, State, Submission, Track
 GROUPS = ((Track.RETRIEVAL, Track.SPARSITY), (Track.LATENCY,))
 LIVE = (State.QUEUED, State.RUNNING)
 WORKER_LOST = "WORKER-LOST"
+TOO_NOISY = "LATENCY-REJECTED"
 
 
 class LeaseLost(Exception):  # noqa: N818 - an event to act on, not an error
@@ -75,6 +77,12 @@ def lease_expired() -> Q:
     return Q(state=State.RUNNING, lease_until__lt=Now())
 
 
+def claimable() -> Q:
+    """What a worker may take: queued and due, or held by a lease that ran out, with attempts left."""
+    due = Q(not_before__isnull=True) | Q(not_before__lte=Now())
+    return (Q(due, state=State.QUEUED) | lease_expired()) & Q(attempts__lt=settings.MAX_ATTEMPTS)
+
+
 def claim(evaluation_id: uuid.UUID | str, worker: str) -> Claim | None:
     """Take the evaluation and its group. None: it is over, its attempts are used, or a live lease holds it.
 
@@ -86,10 +94,9 @@ def claim(evaluation_id: uuid.UUID | str, worker: str) -> Claim | None:
     group = Evaluation.objects.filter(
         submission=named.submission_id, dataset=named.dataset_id, track__in=group_of(named.track)
     )
-    claimable = Q(Q(state=State.QUEUED) | lease_expired(), attempts__lt=settings.MAX_ATTEMPTS)
     with transaction.atomic():
         _lock(group)
-        if not group.filter(claimable).update(**_taken_by(worker)):
+        if not group.filter(claimable()).update(**_taken_by(worker)):
             return None
         rows = list(group.filter(state=State.RUNNING, worker=worker, lease_until__gte=Now()))
     return Claim(
@@ -154,18 +161,47 @@ def record_progress(claim: Claim, stage: str, share: float | None, log: str) -> 
 
 def release(claim: Claim) -> None:
     """Give the rows back, the attempt not counted; the reconciler sends a hint at once. Raises LeaseLost."""
-    _write(
-        claim,
-        state=State.QUEUED,
-        attempts=F("attempts") - 1,
-        lease_until=None,
-        worker="",
-        started_at=None,
-        stage="",
-        progress=None,
-        published_at=None,
-        publications=0,
-    )
+    _write(claim, **_given_back())
+
+
+def _given_back() -> dict[str, Any]:
+    return {
+        "state": State.QUEUED,
+        "attempts": F("attempts") - 1,
+        "lease_until": None,
+        "worker": "",
+        "started_at": None,
+        "stage": "",
+        "progress": None,
+        "published_at": None,
+        "publications": 0,
+    }
+
+
+def reject(claim: Claim, host: str, reason: str) -> None:
+    """The machine was too noisy for this latency session: once more later, or the end after the last.
+
+    The attempt is not counted, since nothing went wrong but the time. Raises LeaseLost.
+    """
+    [evaluation_id] = claim.fences
+    with transaction.atomic():
+        row = Evaluation.objects.filter(_held(claim)).select_for_update().first()
+        if row is None:
+            raise LeaseLost(f"evaluation {evaluation_id}: another worker has it, or it was cancelled")
+        session = {
+            "at": timezone.now().isoformat(timespec="seconds"),
+            "worker": claim.worker,
+            "host": host,
+            "reason": reason,
+        }
+        rejections = [*row.rejections, session]
+        if len(rejections) < settings.LATENCY_SESSIONS:
+            later = Now() + timedelta(seconds=settings.LATENCY_RETRY_SECONDS)
+            _write(claim, **_given_back(), rejections=rejections, not_before=later)
+        else:
+            message = f"{len(rejections)} sessions were rejected, so no time is published. The last: {reason}"
+            ended = {"error_code": TOO_NOISY, "error_message": message, **_ended()}
+            _write(claim, state=State.FAILED, rejections=rejections, **ended)
 
 
 def fail(claim: Claim, code: str, message: str) -> None:

@@ -77,6 +77,11 @@ class Evaluation(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=200, blank=True)
+    # A latency session on a noisy machine publishes nothing and is tried again, not before this time.
+    not_before = models.DateTimeField(null=True, blank=True)
+    rejections = models.JSONField(
+        default=list, blank=True, help_text="Sessions that failed a gate: at, worker, host, reason."
+    )
     # The outbox: when a hint for this row last went to the broker, and how often.
     published_at = models.DateTimeField(null=True, blank=True)
     publications = models.PositiveIntegerField(default=0)

@@ -3,26 +3,34 @@
 Each read is a fixed number of queries. Places in the queue come from rows, never from the broker.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import F, Min, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.fields.json import KeyTransform
 from django.utils import timezone
 
 from leaderboard.accounts.models import User
 from leaderboard.catalog.models import BenchmarkDataset
-from leaderboard.submissions.lifecycle import lease_expired
+from leaderboard.submissions.lifecycle import claimable
 from leaderboard.submissions.models import TERMINAL, Evaluation, State, Submission, Track, overall_state
 
 PRIMARY_METRIC = "nDCG@10"
 LOG_LINES_SHOWN = 20
 Viewer = User | AnonymousUser
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A latency session that failed a gate: nothing of it is published but this."""
+
+    at: datetime
+    host: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class EvaluationStatus:
     started_at: datetime | None
     finished_at: datetime | None
     ndcg_at_10: float | None
+    rejections: tuple[Rejection, ...] = ()
+    not_before: datetime | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -145,11 +155,6 @@ def with_states(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
     return submissions.prefetch_related(Prefetch("evaluations", queryset=states))
 
 
-def claimable() -> Q:
-    """What a worker would take: queued, or held by a lease that ran out, with attempts left."""
-    return (Q(state=State.QUEUED) | lease_expired()) & Q(attempts__lt=settings.MAX_ATTEMPTS)
-
-
 def _evaluations(submission: Submission) -> "QuerySet[Evaluation, Any]":
     """In the benchmark's order. Of the report, only the one figure that is shown is read."""
     members = BenchmarkDataset.objects.filter(benchmark=submission.benchmark_id, dataset=OuterRef("dataset"))
@@ -221,7 +226,13 @@ def _status(
         started_at=row.started_at,
         finished_at=row.finished_at,
         ndcg_at_10=_figure(row),
+        rejections=tuple(_rejection(session) for session in row.rejections),
+        not_before=row.not_before if waits and row.not_before and row.not_before > now else None,
     )
+
+
+def _rejection(session: Mapping[str, str]) -> Rejection:
+    return Rejection(datetime.fromisoformat(session["at"]), session["host"], session["reason"])
 
 
 def _elapsed(row: Evaluation, now: datetime) -> float | None:

@@ -36,8 +36,8 @@ def unheard() -> QuerySet[Evaluation]:
     waiting = Q(no_hint, state=State.QUEUED)
     # A hint sent before the lease ran out was answered by the worker that has gone.
     abandoned = lifecycle.lease_expired() & (no_hint | Q(published_at__lt=F("lease_until")))
-    claimable = Q(attempts__lt=settings.MAX_ATTEMPTS) & (waiting | abandoned)
-    return Evaluation.objects.filter(claimable).select_related("submission")
+    unheard = lifecycle.claimable() & (waiting | abandoned)
+    return Evaluation.objects.filter(unheard).select_related("submission")
 
 
 def hint_is_stale() -> Q:

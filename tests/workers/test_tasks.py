@@ -240,22 +240,6 @@ def test_a_run_without_a_file_for_the_dataset_says_so(submit):
     assert "pets" in failed.error_message
 
 
-def test_only_one_worker_of_a_host_measures_latency(var):
-    order: list[str] = []
-
-    def second() -> None:
-        with host.latency_turn(lambda: None):
-            order.append("second")
-
-    with host.latency_turn(lambda: None):
-        waiting = threading.Thread(target=second)
-        waiting.start()
-        waiting.join(0.7)
-        order.append("first")
-    waiting.join(5)
-    assert order == ["first", "second"]
-
-
 def test_folders_of_killed_workers_are_removed_and_those_of_live_ones_stay(var: Path):
     abandoned = workspace.attempts_folder() / "abandoned"
     abandoned.mkdir(parents=True)

@@ -34,6 +34,7 @@ def start(var: Path) -> Iterator[Callable[[], subprocess.Popen]]:
         "SPARSEBOARD_EVALUATOR_MODULE": "tests.workers.stand_in",
         "SPARSEBOARD_LEASE_SECONDS": "3",
         "SPARSEBOARD_HEARTBEAT_SECONDS": "1",
+        "SPARSEBOARD_BASELINE_CHECK": "0",
     }
     celery = ["-m", "celery", "-A", "workers.celery", "worker", "--pool", "threads", "--concurrency", "1"]
 

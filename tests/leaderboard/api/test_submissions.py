@@ -33,6 +33,7 @@ SUBMISSION = {
 EVALUATION = {
     *("id", "dataset", "track", "state", "stage", "progress", "queue_position", "elapsed_seconds"),
     *("expected_seconds", "attempts", "error", "log", "created_at", "started_at", "finished_at", "artefacts"),
+    *("not_before", "rejections"),
 }
 
 

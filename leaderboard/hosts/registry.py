@@ -1,0 +1,151 @@
+"""What workers say about themselves: each function is one deed, by the database's clock."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from .models import BaselineCheck, Calibration, HostProfile, Worker
+
+CHECK_HOLDS = timedelta(days=1)
+CALIBRATION_HOLDS = timedelta(days=1)
+CALIBRATIONS_CONSIDERED = 15  # a slow drift moves their median, one odd day does not
+GONE_AFTER_SECONDS = 120  # a worker that was killed says nothing
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A worker process: its name, the machine's hashed facts, the versions beside them, its queues."""
+
+    name: str
+    profile: str
+    facts: Mapping[str, Any]
+    versions: Mapping[str, str]
+    queues: Sequence[str]
+    device: str
+
+    @property
+    def software(self) -> str:
+        """Twelve digits that change with any version that can move a number."""
+        listed = json.dumps(dict(self.versions), sort_keys=True)
+        return hashlib.sha256(listed.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A stored score and what this machine makes of it. `tried`: false where the reference cannot be had."""
+
+    system: str
+    metric: str
+    expected: float
+    tolerance: float
+    measured: float | None
+    message: str = ""
+    tried: bool = True
+
+    @property
+    def outcome(self) -> BaselineCheck.Outcome:
+        if not self.tried:
+            return BaselineCheck.Outcome.UNKNOWN
+        close = self.measured is not None and abs(self.measured - self.expected) <= self.tolerance
+        return BaselineCheck.Outcome.PASSED if close else BaselineCheck.Outcome.FAILED
+
+
+def register(identity: Identity) -> Worker:
+    profile, _ = HostProfile.objects.get_or_create(
+        hash=identity.profile, defaults={"facts": dict(identity.facts)}
+    )
+    return Worker.objects.create(
+        name=identity.name,
+        profile=profile,
+        queues=",".join(identity.queues),
+        versions=dict(identity.versions),
+        started_at=Now(),
+        seen_at=Now(),
+    )
+
+
+def seen(name: str) -> None:
+    Worker.objects.filter(name=name).update(seen_at=Now())
+
+
+def admit(name: str) -> None:
+    Worker.objects.filter(name=name).update(status=Worker.Status.ACTIVE, reason="", seen_at=Now())
+
+
+def quarantine(name: str, reason: str) -> None:
+    Worker.objects.filter(name=name).update(
+        status=Worker.Status.QUARANTINED, reason=reason[:2000], seen_at=Now()
+    )
+
+
+def leave(name: str) -> None:
+    Worker.objects.filter(name=name).update(status=Worker.Status.STOPPED, seen_at=Now())
+
+
+def fresh_checks(identity: Identity) -> list[BaselineCheck]:
+    """The last day's check of each reference on this machine with this software."""
+    found = BaselineCheck.objects.filter(
+        profile=identity.profile,
+        software=identity.software,
+        device=identity.device,
+        checked_at__gt=Now() - CHECK_HOLDS,
+    )
+    latest: dict[str, BaselineCheck] = {}
+    for check in found.order_by("checked_at"):
+        latest[check.system] = check
+    return list(latest.values())
+
+
+def record_check(identity: Identity, found: Reproduction) -> None:
+    BaselineCheck.objects.create(
+        profile_id=identity.profile,
+        software=identity.software,
+        device=identity.device,
+        system=found.system,
+        metric=found.metric,
+        expected=found.expected,
+        tolerance=found.tolerance,
+        measured=found.measured,
+        outcome=found.outcome,
+        message=found.message[:2000],
+        checked_at=Now(),
+    )
+
+
+def record_calibration(profile: str, device: str, references: Mapping[str, Any], rejected: str = "") -> None:
+    Calibration.objects.create(
+        profile_id=profile,
+        device=device,
+        references=dict(references),
+        rejected=rejected[:2000],
+        measured_at=Now(),
+    )
+
+
+def calibration_is_due(profile: str, device: str) -> bool:
+    """Whether a day has passed since the last try, accepted or not."""
+    recent = Calibration.objects.filter(
+        profile=profile, device=device, is_retired=False, measured_at__gt=Now() - CALIBRATION_HOLDS
+    )
+    return not recent.exists()
+
+
+def baseline(profile: str, device: str) -> dict[str, dict[str, float]]:
+    """Reference to part to the median p50 of the calibrations that count, milliseconds; empty without one."""
+    counted = Calibration.objects.filter(Q(rejected=""), profile=profile, device=device, is_retired=False)
+    found: dict[str, dict[str, list[float]]] = {}
+    for calibration in counted.order_by("-measured_at")[:CALIBRATIONS_CONSIDERED]:
+        for reference, parts in calibration.references.items():
+            for part, value in parts.items():
+                found.setdefault(reference, {}).setdefault(part, []).append(value)
+    return {
+        reference: {part: median(values) for part, values in parts.items()}
+        for reference, parts in found.items()
+    }

@@ -1,0 +1,41 @@
+"""Facts of machines as a person reads them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+from django.template.defaultfilters import filesizeformat
+
+register = template.Library()
+
+
+@register.filter
+def spaced(name: str) -> str:
+    return name.removesuffix("_bytes").replace("_", " ")
+
+
+@register.filter
+def fact(value: object) -> str:
+    """Lists and tables on one line; large numbers are bytes."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {fact(each)}" for key, each in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 2**20:
+        return filesizeformat(value)
+    return "none" if value is None else str(value)
+
+
+@register.filter
+def commas(text: str) -> str:
+    return text.replace(",", ", ")
+
+
+@register.filter
+def at(table: Mapping[str, Any] | None, key: str) -> Any:
+    return table.get(key) if table else None
+
+
+@register.filter
+def milliseconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f} ms"

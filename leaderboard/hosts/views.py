@@ -1,0 +1,29 @@
+"""Pages of the machines that measure."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from . import queries, registry
+from .models import HostProfile
+
+
+@require_safe
+def hosts(request: HttpRequest) -> HttpResponse:
+    return render(request, "hosts/hosts.html", {"hosts": queries.hosts()})
+
+
+@require_safe
+def host(request: HttpRequest, profile: str) -> HttpResponse:
+    try:
+        found = queries.host(profile)
+    except HostProfile.DoesNotExist as error:
+        raise Http404 from error
+    baselines = {device: registry.baseline(profile, device) for device in ("cpu", "gpu")}
+    context = {
+        "host": found,
+        "baselines": {device: parts for device, parts in baselines.items() if parts},
+        "times": queries.reference_times(found.calibrations),
+        "now_alive": set(found.profile.workers.filter(queries.alive()).values_list("pk", flat=True)),
+    }
+    return render(request, "hosts/host.html", context)

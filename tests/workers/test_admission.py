@@ -1,0 +1,73 @@
+"""A worker's start: what it is, and whether its numbers may count. The references are really evaluated."""
+
+import threading
+
+import pytest
+
+from evaluations.reference_scores import ReferenceScore
+from leaderboard.hosts.models import BaselineCheck, Worker
+from workers import admission, baseline, host
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BM25 = ReferenceScore("bm25", "nDCG@10", 0.6582824410138595, 1e-6)
+
+
+@pytest.fixture(autouse=True)
+def checked(var, settings, monkeypatch):
+    settings.BASELINE_CHECK, settings.MODELS = True, str(var / "models")
+    monkeypatch.setattr(baseline, "REFERENCE_SCORES", (BM25,))
+
+
+def test_a_worker_that_reproduces_the_stored_scores_is_active_while_it_runs():
+    with admission.admitted(["retrieval.cpu"]):
+        worker = Worker.objects.get()
+        assert (worker.name, worker.status, worker.queues) == (host.WORKER, "active", "retrieval.cpu")
+        [check] = BaselineCheck.objects.all()
+        # 0.6582824... is what pytrec_eval computes of BM25's run over `mini` (test_reference_scores.py).
+        assert (check.outcome, check.measured) == ("passed", pytest.approx(0.6582824, abs=1e-7))
+    assert Worker.objects.get().status == "stopped"
+
+
+def test_a_check_of_today_is_not_repeated():
+    with admission.admitted(["retrieval.cpu"]):
+        pass
+    Worker.objects.all().delete()
+    with admission.admitted(["retrieval.cpu"]):
+        assert BaselineCheck.objects.count() == 1
+
+
+def test_a_worker_that_finds_another_score_is_quarantined_says_why_and_takes_nothing(monkeypatch):
+    monkeypatch.setattr(baseline, "REFERENCE_SCORES", (ReferenceScore("bm25", "nDCG@10", 0.7, 1e-6),))
+    entered = threading.Event()
+
+    def stop_when_quarantined() -> None:
+        for _ in range(600):
+            if Worker.objects.filter(status="quarantined").exists():
+                break
+            host.stopping.wait(0.1)
+        host.stopping.set()
+
+    watcher = threading.Thread(target=stop_when_quarantined)
+    watcher.start()
+    with pytest.raises(admission.ShuttingDown), admission.admitted(["retrieval.cpu"]):
+        entered.set()
+    watcher.join()
+    assert not entered.is_set()
+    assert "bm25 on mini has nDCG@10 0.658282 here, not 0.700000" in Worker.objects.get().reason
+
+
+def test_a_reference_whose_model_cannot_be_had_is_no_evidence_against_the_machine(monkeypatch):
+    absent = ReferenceScore("dense:nobody/nothing", "nDCG@10", 0.7, 1e-6)
+    monkeypatch.setattr(baseline, "REFERENCE_SCORES", (BM25, absent))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    with admission.admitted(["retrieval.cpu"]):
+        outcomes = {check.system: check.outcome for check in BaselineCheck.objects.all()}
+    assert outcomes == {"bm25": "passed", "dense:nobody/nothing": "unknown"}
+
+
+def test_a_second_latency_worker_is_turned_away_before_it_is_registered():
+    with host.only_latency_worker(), pytest.raises(host.TwoLatencyWorkers):
+        with admission.admitted(["latency.cpu"]):
+            pytest.fail("it was admitted")
+    assert not Worker.objects.exists()
