@@ -1,6 +1,7 @@
 from django.urls import URLPattern, URLResolver, path, re_path
 
 from .catalogue import Datasets, Kinds
+from .hosts import HostDetail, Hosts
 from .leaderboards import Leaderboard, Leaderboards
 from .site import Docs, NotThere, Schema
 from .submissions import Cancel, Rerun, SubmissionDetail, Submissions
@@ -15,6 +16,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("submissions/<uuid:submission_id>/cancel/", Cancel.as_view(), name="cancel"),
     path("submissions/<uuid:submission_id>/rerun/", Rerun.as_view(), name="rerun"),
     path("datasets/", Datasets.as_view(), name="datasets"),
+    path("hosts/", Hosts.as_view(), name="hosts"),
+    path("hosts/<slug:profile>/", HostDetail.as_view(), name="host"),
     path("kinds/", Kinds.as_view(), name="kinds"),
     path("schema/", Schema.as_view(), name="schema"),
     path("docs/", Docs.as_view(), name="docs"),

@@ -36,8 +36,8 @@ class BaselineCheckAdmin(ReadOnlyAdmin):
 
 @admin.register(Calibration)
 class CalibrationAdmin(ReadOnlyAdmin):
-    list_display = ("profile", "device", "measured_at", "rejected", "is_retired")
-    list_filter = ("device", "is_retired")
+    list_display = ("profile", "measured_at", "rejected", "is_retired")
+    list_filter = ("is_retired",)
     list_select_related = ("profile",)
     actions = ("retire",)
 

@@ -88,9 +88,10 @@ class Calibration(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     profile = models.ForeignKey(HostProfile, on_delete=models.CASCADE, related_name="calibrations")
-    device = models.CharField(max_length=4)
-    references = models.JSONField(default=dict, help_text="Reference to the p50 of its parts, milliseconds.")
-    rejected = models.TextField(blank=True, help_text="The gate that it failed; empty: it counts.")
+    p50_ms = models.JSONField(
+        default=dict, help_text="Reference, device, threads and precision to its median, milliseconds."
+    )
+    rejected = models.TextField(blank=True, help_text="Why it does not count; empty: it counts.")
     is_retired = models.BooleanField(
         default=False, help_text="Counts no more: the machine changed, and its profile does not tell."
     )
@@ -98,7 +99,7 @@ class Calibration(models.Model):
 
     class Meta:
         ordering = ["-measured_at"]
-        indexes = [models.Index(fields=["profile", "device", "-measured_at"], name="calibration_last")]
+        indexes = [models.Index(fields=["profile", "-measured_at"], name="calibration_last")]
 
     def __str__(self) -> str:
         return f"{self.profile_id} {self.measured_at:%Y-%m-%d %H:%M}"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import Now
 
+from . import registry
 from .models import BaselineCheck, Calibration, HostProfile, Worker
 from .registry import GONE_AFTER_SECONDS
 
@@ -17,10 +18,10 @@ SHOWN_CALIBRATIONS = 60
 
 @dataclass(frozen=True)
 class ReferenceTime:
-    """One part of one reference: the baseline it is held against, and its past, newest first, in ms."""
+    """One reference: the median that sessions are held against, and its past, newest first, in ms."""
 
     reference: str
-    part: str
+    median_ms: float
     history: Sequence[tuple[Calibration, float]]
 
 
@@ -34,20 +35,17 @@ class Host:
     calibrations: Sequence[Calibration]
 
 
-def alive() -> Q:
+def alive(prefix: str = "") -> Q:
     """Workers that said so within two minutes; one that was killed says nothing more."""
-    recent = Q(seen_at__gt=Now() - timedelta(seconds=GONE_AFTER_SECONDS))
-    return recent & ~Q(status=Worker.Status.STOPPED)
+    recent = Q(**{f"{prefix}seen_at__gt": Now() - timedelta(seconds=GONE_AFTER_SECONDS)})
+    return recent & ~Q(**{f"{prefix}status": Worker.Status.STOPPED})
 
 
 def hosts() -> QuerySet[HostProfile]:
     """Every machine that ever measured, those with a worker first. One query."""
-    is_alive = Q(
-        workers__seen_at__gt=Now() - timedelta(seconds=GONE_AFTER_SECONDS),
-    ) & ~Q(workers__status=Worker.Status.STOPPED)
-    quarantined = is_alive & Q(workers__status=Worker.Status.QUARANTINED)
+    quarantined = alive("workers__") & Q(workers__status=Worker.Status.QUARANTINED)
     return HostProfile.objects.annotate(
-        workers_alive=Count("workers", filter=is_alive, distinct=True),
+        workers_alive=Count("workers", filter=alive("workers__"), distinct=True),
         workers_quarantined=Count("workers", filter=quarantined, distinct=True),
         seen_at=Max("workers__seen_at"),
     ).order_by("-workers_alive", "-seen_at", "hash")
@@ -64,13 +62,13 @@ def host(profile_hash: str) -> Host:
     )
 
 
-def reference_times(calibrations: Sequence[Calibration]) -> list[ReferenceTime]:
-    """The calibrations that count, by reference and part."""
-    found: dict[tuple[str, str], list[tuple[Calibration, float]]] = {}
-    for calibration in calibrations:
-        if calibration.rejected or calibration.is_retired:
-            continue
-        for reference, parts in calibration.references.items():
-            for part, value in parts.items():
-                found.setdefault((reference, part), []).append((calibration, float(value)))
-    return [ReferenceTime(reference, part, history) for (reference, part), history in sorted(found.items())]
+def reference_times(found: Host) -> list[ReferenceTime]:
+    """Of the calibrations that count, by reference. One query, for the medians."""
+    history: dict[str, list[tuple[Calibration, float]]] = {}
+    for calibration in found.calibrations:
+        if not calibration.rejected and not calibration.is_retired:
+            for reference, value in calibration.p50_ms.items():
+                history.setdefault(reference, []).append((calibration, float(value)))
+    medians = registry.baseline(found.profile.hash)
+    known = sorted(name for name in history if name in medians)
+    return [ReferenceTime(name, medians[name], history[name]) for name in known]

@@ -8,7 +8,6 @@ from datetime import timedelta
 from statistics import median
 from typing import Any
 
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from .models import BaselineCheck, Calibration, HostProfile, Worker
@@ -119,33 +118,25 @@ def record_check(identity: Identity, found: Reproduction) -> None:
     )
 
 
-def record_calibration(profile: str, device: str, references: Mapping[str, Any], rejected: str = "") -> None:
+def record_calibration(profile: str, p50_ms: Mapping[str, float], rejected: str = "") -> None:
     Calibration.objects.create(
-        profile_id=profile,
-        device=device,
-        references=dict(references),
-        rejected=rejected[:2000],
-        measured_at=Now(),
+        profile_id=profile, p50_ms=dict(p50_ms), rejected=rejected[:2000], measured_at=Now()
     )
 
 
-def calibration_is_due(profile: str, device: str) -> bool:
+def calibration_is_due(profile: str) -> bool:
     """Whether a day has passed since the last try, accepted or not."""
     recent = Calibration.objects.filter(
-        profile=profile, device=device, is_retired=False, measured_at__gt=Now() - CALIBRATION_HOLDS
+        profile=profile, is_retired=False, measured_at__gt=Now() - CALIBRATION_HOLDS
     )
     return not recent.exists()
 
 
-def baseline(profile: str, device: str) -> dict[str, dict[str, float]]:
-    """Reference to part to the median p50 of the calibrations that count, milliseconds; empty without one."""
-    counted = Calibration.objects.filter(Q(rejected=""), profile=profile, device=device, is_retired=False)
-    found: dict[str, dict[str, list[float]]] = {}
+def baseline(profile: str) -> dict[str, float]:
+    """Reference to its median over the calibrations that count, milliseconds; empty without one."""
+    counted = Calibration.objects.filter(profile=profile, rejected="", is_retired=False)
+    found: dict[str, list[float]] = {}
     for calibration in counted.order_by("-measured_at")[:CALIBRATIONS_CONSIDERED]:
-        for reference, parts in calibration.references.items():
-            for part, value in parts.items():
-                found.setdefault(reference, {}).setdefault(part, []).append(value)
-    return {
-        reference: {part: median(values) for part, values in parts.items()}
-        for reference, parts in found.items()
-    }
+        for reference, value in calibration.p50_ms.items():
+            found.setdefault(reference, []).append(float(value))
+    return {reference: median(values) for reference, values in found.items()}

@@ -4,7 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from . import queries, registry
+from . import queries
 from .models import HostProfile
 
 
@@ -19,11 +19,9 @@ def host(request: HttpRequest, profile: str) -> HttpResponse:
         found = queries.host(profile)
     except HostProfile.DoesNotExist as error:
         raise Http404 from error
-    baselines = {device: registry.baseline(profile, device) for device in ("cpu", "gpu")}
     context = {
         "host": found,
-        "baselines": {device: parts for device, parts in baselines.items() if parts},
-        "times": queries.reference_times(found.calibrations),
+        "times": queries.reference_times(found),
         "now_alive": set(found.profile.workers.filter(queries.alive()).values_list("pk", flat=True)),
     }
     return render(request, "hosts/host.html", context)

@@ -67,7 +67,7 @@ def test_a_reference_whose_model_cannot_be_had_is_no_evidence_against_the_machin
 
 
 def test_a_second_latency_worker_is_turned_away_before_it_is_registered():
-    with host.only_latency_worker(), pytest.raises(host.TwoLatencyWorkers):
-        with admission.admitted(["latency.cpu"]):
-            pytest.fail("it was admitted")
+    refused = pytest.raises(host.TwoLatencyWorkers)
+    with host.only_latency_worker(), refused, admission.admitted(["latency.cpu"]):
+        pytest.fail("it was admitted")
     assert not Worker.objects.exists()

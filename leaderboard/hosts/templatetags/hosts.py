@@ -1,7 +1,6 @@
 """Facts of machines as a person reads them."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from django import template
 from django.template.defaultfilters import filesizeformat
@@ -29,11 +28,6 @@ def fact(value: object) -> str:
 @register.filter
 def commas(text: str) -> str:
     return text.replace(",", ", ")
-
-
-@register.filter
-def at(table: Mapping[str, Any] | None, key: str) -> Any:
-    return table.get(key) if table else None
 
 
 @register.filter

@@ -21,6 +21,8 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
     paths = [line.strip(" :") for line in target.read_text().splitlines() if line.startswith("  /")]
     assert paths == [
         "/api/v1/datasets/",
+        "/api/v1/hosts/",
+        "/api/v1/hosts/{profile}/",
         "/api/v1/kinds/",
         "/api/v1/leaderboards/",
         "/api/v1/leaderboards/{name}/",

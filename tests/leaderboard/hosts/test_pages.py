@@ -21,8 +21,8 @@ def test_a_machine_shows_its_facts_workers_checks_and_calibrations(client, djang
     registry.admit(me.name)
     registry.record_check(me, Reproduction("bm25", "nDCG@10", 0.65, 0.001, 0.65))
     registry.record_check(me, Reproduction("dense:x/y", "nDCG@10", 0.7, 0.001, None, "no hub", tried=False))
-    registry.record_calibration(me.profile, "cpu", {"bm25": {"search": 0.1234}})
-    registry.record_calibration(me.profile, "cpu", {}, rejected="bm25 varied by 9 %")
+    registry.record_calibration(me.profile, {"bm25 cpu 1": 0.1234})
+    registry.record_calibration(me.profile, {}, rejected="bm25 varied by 9 %")
     assert "Test processor, 2 cores" in client.get("/hosts/").content.decode()
     with django_assert_max_num_queries(10):
         page = client.get(f"/hosts/{me.profile}/").content.decode()

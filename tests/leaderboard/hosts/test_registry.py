@@ -66,19 +66,18 @@ def test_a_check_holds_for_a_day_on_the_same_machine_with_the_same_software():
 def test_a_baseline_is_the_median_of_the_calibrations_that_count():
     registry.register(identity())
     for value in (1.0, 1.2, 5.0):
-        registry.record_calibration("abc123abc123", "cpu", {"bm25": {"search": value}})
-    registry.record_calibration("abc123abc123", "cpu", {"bm25": {"search": 9.0}}, rejected="too noisy")
-    registry.record_calibration("abc123abc123", "gpu", {"bm25": {"search": 0.1}})
-    assert registry.baseline("abc123abc123", "cpu") == {"bm25": {"search": 1.2}}
-    Calibration.objects.filter(references={"bm25": {"search": 5.0}}).update(is_retired=True)
-    assert registry.baseline("abc123abc123", "cpu") == {"bm25": {"search": 1.1}}
+        registry.record_calibration("abc123abc123", {"bm25 cpu 1": value})
+    registry.record_calibration("abc123abc123", {"bm25 cpu 1": 9.0}, rejected="too noisy")
+    registry.record_calibration("abc123abc123", {"scan cpu 1": 7.0})
+    assert registry.baseline("abc123abc123") == {"bm25 cpu 1": 1.2, "scan cpu 1": 7.0}
+    Calibration.objects.filter(p50_ms={"bm25 cpu 1": 5.0}).update(is_retired=True)
+    assert registry.baseline("abc123abc123")["bm25 cpu 1"] == 1.1
 
 
 def test_a_calibration_is_due_once_a_day():
     registry.register(identity())
-    assert registry.calibration_is_due("abc123abc123", "cpu")
-    registry.record_calibration("abc123abc123", "cpu", {"bm25": {"search": 1.0}})
-    assert not registry.calibration_is_due("abc123abc123", "cpu")
-    assert registry.calibration_is_due("abc123abc123", "gpu")
+    assert registry.calibration_is_due("abc123abc123")
+    registry.record_calibration("abc123abc123", {"bm25 cpu 1": 1.0})
+    assert not registry.calibration_is_due("abc123abc123")
     Calibration.objects.update(measured_at=timezone.now() - timedelta(days=1, seconds=1))
-    assert registry.calibration_is_due("abc123abc123", "cpu")
+    assert registry.calibration_is_due("abc123abc123")
