@@ -21,7 +21,9 @@ from schemathesis.specs.openapi.checks import (
 
 from leaderboard.accounts.models import AuthToken, User
 from leaderboard.catalog.models import Benchmark
+from leaderboard.hosts import registry
 from tests.leaderboard.boards.helpers import put_on_board
+from tests.leaderboard.hosts.test_registry import identity
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +43,7 @@ BOUNDED = settings(
 @pytest.fixture
 def api_schema(pets: Benchmark, alice: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     put_on_board(pets, {"pets": 0.5})
+    registry.register(identity())
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"anon": None, "user": None})
     for signal in (
         request_started,
@@ -59,7 +62,11 @@ def token(alice: User) -> str:
 
 def aim(case: Any, board: Benchmark) -> None:
     """Let a request be for what is there, or nearly all of them would end at "not found"."""
-    there = {"name": board.name, "submission_id": str(board.submissions.latest("created_at").pk)}
+    there = {
+        "name": board.name,
+        "submission_id": str(board.submissions.latest("created_at").pk),
+        "profile": identity().profile,
+    }
     case.path_parameters |= {key: there[key] for key in case.path_parameters}
     if isinstance(case.body, dict):
         case.body["benchmark"] = board.name
