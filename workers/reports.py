@@ -50,6 +50,17 @@ def check_dataset(report: Report, dataset: Dataset, *, qrels: bool) -> None:
             )
 
 
+def rejection(report: Report) -> str:
+    """Why a latency session may not be published: the gate that it failed; empty where it may."""
+    findings = report.tracks.get(Track.LATENCY.value)
+    return str(findings.details.get("rejected", "")) if findings else ""
+
+
+def host_of(report: Report) -> str:
+    """The hash of the machine that a latency session was measured on."""
+    return str(report.protocol.get(Track.LATENCY.value, {}).get("host_profile", ""))
+
+
 def _check_tracks(report: Report, claim: Claim, dataset: Dataset) -> None:
     for track in claim.tracks:
         if track.value not in report.tracks:

@@ -20,7 +20,7 @@ from leaderboard.catalog.models import Dataset, Revision
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
 
-from . import evaluator, host, reports, workspace
+from . import calibration, evaluator, host, reports, workspace
 from .evaluator import Limits, Watcher
 from .prepare import FETCHED, WANTED
 from .sandbox import Step
@@ -82,6 +82,8 @@ def run(job: Job, watcher: Watcher) -> Report:
     evaluator.run(prepare_step(job), job.folder, watcher, limits)
     _write_json(job.folder / SYSTEM, system(job))
     with host.turn(alone=job.is_latency, check=watcher.check):
+        if job.is_latency:
+            calibration.write_baseline(job.folder, job.submission.device, watcher, limits)
         evaluator.run(measure_step(job), job.folder, watcher, limits)
         _accept(job)
         if not job.is_latency:
@@ -149,6 +151,8 @@ def measure_step(job: Job) -> Step:
         ",".join(track.value for track in job.claim.tracks),
     ]
     arguments += ["--device", "cuda" if job.submission.device == "gpu" else "cpu"]
+    if job.is_latency:
+        arguments += ["--baseline", str(job.folder / calibration.BASELINE)]
     return Step("measure", [*arguments, "--out", str(job.measured), "--json-progress"])
 
 

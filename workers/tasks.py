@@ -10,7 +10,7 @@ from leaderboard.broker import EVALUATE
 from leaderboard.submissions import lifecycle
 from leaderboard.submissions.lifecycle import Claim, LeaseLost
 
-from . import artefacts, host, runner, workspace
+from . import artefacts, host, reports, runner, workspace
 from .celery import app
 from .heartbeat import Heartbeat, ShuttingDown
 
@@ -42,6 +42,10 @@ def attempt(claim: Claim) -> None:
         with Heartbeat(claim) as heartbeat, workspace.attempt_folder() as folder:
             job = runner.load_job(claim, folder)
             report = runner.run(job, heartbeat)
+            if reason := reports.rejection(report):
+                logger.info("submission %s: rejected: %s", claim.submission_id, reason)
+                lifecycle.reject(claim, reports.host_of(report), reason)
+                return
             report.write(job.scored)
             stored = artefacts.store(claim, job.scored)
             heartbeat.flush()

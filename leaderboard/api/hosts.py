@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView, ListAPIView
@@ -13,6 +14,10 @@ from leaderboard.hosts import queries, registry
 from leaderboard.hosts.models import BaselineCheck, Calibration, HostProfile, Worker
 
 from .schema import errors
+
+PROFILE = OpenApiParameter(
+    "profile", OpenApiTypes.STR, OpenApiParameter.PATH, pattern="^[0-9a-f]{12}$", description="A host's hash."
+)
 
 
 class HostSerializer(serializers.ModelSerializer[HostProfile]):
@@ -73,7 +78,10 @@ class HostDetail(GenericAPIView[Any]):
     serializer_class = HostDetailSerializer
 
     @extend_schema(
-        operation_id="hosts_read", responses={200: HostDetailSerializer, **errors(404)}, filters=False
+        operation_id="hosts_read",
+        parameters=[PROFILE],
+        responses={200: HostDetailSerializer, **errors(404)},
+        filters=False,
     )
     def get(self, request: Request, profile: str) -> Response:
         """One machine: its facts, workers, reproduced scores and calibrations, newest first."""

@@ -56,13 +56,14 @@ class Reproduction:
         return BaselineCheck.Outcome.PASSED if close else BaselineCheck.Outcome.FAILED
 
 
+def know(profile: str, facts: Mapping[str, Any]) -> HostProfile:
+    return HostProfile.objects.get_or_create(hash=profile, defaults={"facts": dict(facts)})[0]
+
+
 def register(identity: Identity) -> Worker:
-    profile, _ = HostProfile.objects.get_or_create(
-        hash=identity.profile, defaults={"facts": dict(identity.facts)}
-    )
     return Worker.objects.create(
         name=identity.name,
-        profile=profile,
+        profile=know(identity.profile, identity.facts),
         queues=",".join(identity.queues),
         versions=dict(identity.versions),
         started_at=Now(),
