@@ -151,9 +151,11 @@ def measure_step(job: Job) -> Step:
         ",".join(track.value for track in job.claim.tracks),
     ]
     arguments += ["--device", "cuda" if job.submission.device == "gpu" else "cpu"]
+    variables = {}
     if job.is_latency:
         arguments += ["--baseline", str(job.folder / calibration.BASELINE)]
-    return Step("measure", [*arguments, "--out", str(job.measured), "--json-progress"])
+        variables = {"SPARSEBOARD_MODELS": settings.MODELS}  # the reference encoder is there
+    return Step("measure", [*arguments, "--out", str(job.measured), "--json-progress"], variables=variables)
 
 
 def score_step(job: Job) -> Step:
