@@ -13,8 +13,8 @@ from types import FrameType
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from evaluations.latency.host import host_profile
 
+from evaluations.latency.host import host_profile
 from leaderboard.hosts import registry
 from leaderboard.hosts.models import BaselineCheck
 from leaderboard.hosts.registry import Identity

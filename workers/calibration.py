@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from django.conf import settings
-from evaluations.latency.host import host_profile
 
 from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.latency.host import host_profile
 from leaderboard.hosts import registry
 
 from . import evaluator

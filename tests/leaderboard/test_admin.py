@@ -18,8 +18,12 @@ from django.utils import timezone
 from leaderboard.accounts.models import AuthToken, User
 from leaderboard.boards.models import Entry, Measurement
 from leaderboard.catalog.models import Benchmark, BenchmarkDataset, Dataset, RevisionFile
+from leaderboard.hosts import registry
+from leaderboard.hosts.models import Worker
+from leaderboard.hosts.registry import Reproduction
 from leaderboard.submissions.models import Artefact, AuditEvent, Evaluation, State, Submission
 from tests.factories import make_benchmark, make_dataset, make_submission, make_user
+from tests.leaderboard.hosts.test_registry import identity
 
 pytestmark = pytest.mark.django_db
 
@@ -52,10 +56,18 @@ def a_whole_submission() -> Submission:
         sha256="0" * 64,
         size_bytes=3,
     )
+    _a_machine()
     for evaluation in submission.evaluations.all():
         Measurement.objects.create(evaluation=evaluation, metric="nDCG@10", value=0.5, protocol="0" * 12)
         Artefact.objects.create(evaluation=evaluation, name="run", file="a", sha256="0" * 64, size_bytes=3)
     return submission
+
+
+def _a_machine() -> None:
+    me = identity(f"box:{Worker.objects.count()}")
+    registry.register(me)
+    registry.record_check(me, Reproduction("bm25", "nDCG@10", 0.65, 0.001, 0.65))
+    registry.record_calibration(me.profile, {"bm25 cpu 1": 0.5})
 
 
 def address(model: type[Model], page: str, *arguments: object) -> str:
