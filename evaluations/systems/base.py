@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeGuard, runtime_checkable
 
@@ -27,6 +28,7 @@ QueryEncoder = Literal["neural", "table", "none"]
 IndexForm = Literal["sparse", "dense", "multi-vector"]
 
 EXACT_ENGINE = "exact 1"  # evaluations/search; raise the number when its searches do other work
+CACHE_BYTES = 20 * 2**30
 MAX_TEXT = 2000  # characters of an option such as a prompt
 
 
@@ -163,10 +165,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where a system runs: `device` cpu or cuda; `threads` None leaves the libraries' own choice."""
+    """Where a system runs: `device` cpu or cuda; `threads` None: as many as it may use physical cores.
+
+    `cache`: the folder in which vectors are kept from one evaluation to the next, of at most `cache_bytes`;
+    None keeps none.
+    """
 
     device: str = "cpu"
     threads: int | None = None
+    cache: Path | None = None
+    cache_bytes: int = CACHE_BYTES
 
 
 class System(Protocol):

@@ -5,7 +5,7 @@ ones. Pairs go in longest first, in an order of their texts alone, so that the b
 bits, do not depend on the order in which pairs were found. Equal pairs are read once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,28 +14,55 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder
+from sentence_transformers.util import batch_to_device
 
+from evaluations.encoding.batches import Features, encoded
+from evaluations.encoding.forms import DENSE, DenseForm
+from evaluations.encoding.library import MODEL_KWARGS
+from evaluations.encoding.settings import Settings, prepare
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.systems import safety
-from evaluations.systems.base import Runtime, Value
-from evaluations.systems.encoder import (
-    MODEL_KWARGS,
-    Advance,
-    autocast,
-    fp32_products,
-    prepare,
-    processor_facts,
-)
+from evaluations.systems.base import Runtime, Side, Value
 from evaluations.systems.loading import loading_from, require_all_stored
 
 Pair = tuple[str, str]  # a query and a document
 Float32 = NDArray[np.float32]
 
-BATCH_TOKENS = 16_384  # of a batch, padding counted
-MOST_PAIRS = 128  # of a batch
-CHARACTERS_A_TOKEN = 4.0  # about; only batches' sizes depend on it
+PAIRS = 4096  # sorted into batches together
 LARGEST = np.finfo(np.float32).max / 4  # of a score: what follows the reranked is below it
 _PROBE = ("a query", "a document")
+
+
+@dataclass(frozen=True)
+class PairModel:
+    """A loaded CrossEncoder in two steps, as `batches.TextModel` says; a pair's vector is its one score."""
+
+    model: CrossEncoder
+
+    @property
+    def form(self) -> DenseForm:
+        return DENSE
+
+    @property
+    def module(self) -> torch.nn.Module:
+        return self.model
+
+    @property
+    def floats_per_token(self) -> int:
+        return 0
+
+    @property
+    def floats_per_text(self) -> int:
+        return 1
+
+    def tokenise(self, texts: Sequence[Any], side: Side) -> dict[str, Any]:
+        return dict(self.model.preprocess(list(texts), prompt=self.model._resolve_prompt(None, None)))
+
+    def forward(self, features: Features, side: Side) -> Float32:
+        """Shape (pairs, 1)."""
+        found = self.model(batch_to_device(dict(features), self.model.device))["scores"]
+        scores: Float32 = found.float().reshape(-1, 1).cpu().numpy()
+        return scores
 
 
 @dataclass(frozen=True)
@@ -43,28 +70,32 @@ class PairScorer:
     """A loaded model with what it runs on."""
 
     model: CrossEncoder
-    device: str
-    precision: str
-    products: str
+    settings: Settings
 
     @classmethod
     def load(cls, folder: Path, options: Mapping[str, Value], runtime: Runtime) -> "PairScorer":
         """Raises EvaluationError `HEAD-MISSING`, `MODEL-KIND`, `MODEL-LOAD`, `OPTION-RANGE`."""
-        device = prepare(runtime)
-        model = _model(folder, device)
+        settings = prepare(runtime, str(options["precision"]))
+        model = _model(folder, settings.device)
         _set_max_length(model, options["max_length"])
-        return cls(model.eval(), device, str(options["precision"]), fp32_products(device))
+        return cls(model.eval(), settings)
 
-    def scores(self, pairs: Sequence[Pair], advance: Advance) -> Float32:
+    def scores(self, pairs: Sequence[Pair], advance: Callable[[int], None]) -> Float32:
         """Shape (pairs,), finite. Raises EvaluationFailed `RERANKING`."""
         places: dict[Pair, list[int]] = {}
         for place, pair in enumerate(pairs):
             places.setdefault(pair, []).append(place)
         found = np.empty(len(pairs), dtype=np.float32)
-        for batch in self._batches(sorted(places, key=_longest_first)):
-            for pair, score in zip(batch, self._scored(batch), strict=True):
+        distinct = sorted(places, key=_longest_first)
+        for start in range(0, len(distinct), PAIRS):
+            chunk = distinct[start : start + PAIRS]
+
+            def of_chunk(rows: Sequence[int], chunk: list[Pair] = chunk) -> None:
+                advance(sum(len(places[chunk[row]]) for row in rows))
+
+            scores = self._scored(chunk, of_chunk)
+            for pair, score in zip(chunk, scores, strict=True):
                 found[places[pair]] = score
-            advance(sum(len(places[pair]) for pair in batch))
         return found
 
     @property
@@ -77,29 +108,17 @@ class PairScorer:
         return cast("Mapping[str, object]", inner.to_dict()) if inner is not None else {}
 
     def provenance(self) -> dict[str, str | int | None]:
-        facts = processor_facts(self.device, self.precision, self.products)
-        return {**facts, "batch_tokens": BATCH_TOKENS, "max_length": self.model.max_seq_length}
+        return {**self.settings.facts(), "max_length": self.model.max_seq_length}
 
-    def _batches(self, pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
-        """The first of a batch is its longest, and all of a batch are padded to it."""
-        start = 0
-        while start < len(pairs):
-            size = min(max(int(BATCH_TOKENS // self._tokens(pairs[start])), 1), MOST_PAIRS)
-            yield list(pairs[start : start + size])
-            start += size
-
-    def _tokens(self, pair: Pair) -> float:
-        about = 3 + _characters(pair) / CHARACTERS_A_TOKEN
-        return min(about, self.model.max_seq_length or about)
-
-    def _scored(self, pairs: list[Pair]) -> Float32:
+    def _scored(self, pairs: list[Pair], advance: Callable[[Sequence[int]], None]) -> Float32:
         """A failure here is the machine's or the libraries', and ends the evaluation with its reason."""
         try:
-            with autocast(self.device, self.precision):
-                scores = _raw_scores(self.model, pairs)
+            with self.settings.running():
+                found = encoded(PairModel(self.model), pairs, "query", self.settings.batch_tokens, advance)
         except (RuntimeError, ValueError, IndexError, MemoryError) as error:
             problem = f"reranking failed: {type(error).__name__}: {error}"
             raise EvaluationFailed("RERANKING", problem) from error
+        scores = found[:, 0]
         if not (np.abs(scores) < LARGEST).all():
             raise EvaluationFailed("RERANKING", "the model gave scores that are not finite numbers")
         return scores

@@ -6,20 +6,25 @@ sees, so it is left out. Sources: Springer et al. 2024 (echo embeddings); Doshi 
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from scipy.sparse import csr_array
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from evaluations.encoding.batches import Features
+from evaluations.encoding.forms import SPARSE, SparseForm
+from evaluations.encoding.library import MODEL_KWARGS
 from evaluations.errors import EvaluationError, EvaluationFailed
-from evaluations.systems.base import Value
-from evaluations.systems.encoder import MODEL_KWARGS
+from evaluations.systems.base import Side, Value
 from evaluations.systems.loading import loading_from, require_all_stored
 from evaluations.systems.lora import merge_own_adapter
-from evaluations.systems.sparse_vectors import Side, saturated
+from evaluations.systems.sparse_vectors import saturated, to_csr
+from evaluations.systems.splade_pooling import kept_rows
 
 PLACE = "{text}"
 
@@ -66,7 +71,6 @@ class DecoderSparse:
     tokenizer: Any
     templates: Mapping[Side, Template]
     limits: Mapping[Side, int | None]
-    normalised: bool = False
 
     @classmethod
     def load(cls, folder: Path, options: Mapping[str, Value], device: str) -> "DecoderSparse":
@@ -90,22 +94,52 @@ class DecoderSparse:
         limits = {side: _limit(model, each, options["max_length"]) for side, each in templates.items()}
         return cls(model.eval().to(device), tokenizer, templates, limits)
 
-    def encode(self, texts: list[str], side: Side) -> torch.Tensor:
-        copies = self._copies(texts, side)
+    @property
+    def form(self) -> SparseForm:
+        return SPARSE
+
+    @property
+    def module(self) -> nn.Module:
+        found: nn.Module = self.model
+        return found
+
+    @property
+    def floats_per_token(self) -> int:
+        return self.floats_per_text
+
+    @property
+    def floats_per_text(self) -> int:
+        return int(self.model.config.get_text_config().vocab_size)
+
+    def tokenise(self, texts: Sequence[str], side: Side) -> dict[str, Any]:
+        """Padded on the right, where causal attention never looks from a token that counts.
+
+        `pooled` marks the tokens of the last copy, (texts, tokens).
+        """
+        copies = self._copies(list(texts), side)
         rows = [self.templates[side].filled(copy) for copy in copies]
-        first = min(len(row) - len(copy) for row, copy in zip(rows, copies, strict=True))
-        logits = self._logits(rows, first)
-        pooled = [
-            _greatest(of_text[len(row) - len(copy) - first : len(row) - first])
-            for of_text, row, copy in zip(logits, rows, copies, strict=True)
-        ]
-        return saturated(torch.stack(pooled), "relu")
+        shape = (len(rows), max(1, *map(len, rows)))
+        found = {name: torch.zeros(shape, dtype=torch.long) for name in ("input_ids", "attention_mask")}
+        found["pooled"] = torch.zeros(shape, dtype=torch.bool)
+        for place, (row, copy) in enumerate(zip(rows, copies, strict=True)):
+            found["input_ids"][place, : len(row)] = torch.tensor(row, dtype=torch.long)
+            found["attention_mask"][place, : len(row)] = 1
+            found["pooled"][place, len(row) - len(copy) : len(row)] = True
+        return found
+
+    def forward(self, features: Features, side: Side) -> "csr_array[Any]":
+        pooled = features["pooled"]
+        places = pooled.any(dim=0).nonzero()
+        if not len(places):  # only empty texts
+            return csr_array((len(pooled), self.floats_per_text), dtype="float32")
+        first = int(places[0])
+        logits = self._logits(features, first)
+        texts = zip(logits, pooled[:, first:], strict=True)
+        greatest = [kept_rows(of_text, mask).amax(dim=0) for of_text, mask in texts]
+        return to_csr(saturated(torch.stack(greatest), "relu"))
 
     def limit(self, side: Side) -> int | None:
         return self.limits[side]
-
-    def terms(self) -> int:
-        return int(self.model.config.get_text_config().vocab_size)
 
     def side_parameters(self, side: Side) -> int:
         return self.parameters
@@ -125,31 +159,16 @@ class DecoderSparse:
         found: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, **cut)["input_ids"]
         return found
 
-    def _logits(self, rows: list[list[int]], first: int) -> torch.Tensor:
-        """Of the tokens from `first` on, shape (rows, tokens, V). Unshifted: at a token's place are its own.
-
-        Padded on the right, where causal attention never looks from a token that counts.
-        """
-        longest = max(map(len, rows))
-        if first == longest:  # only empty texts
-            return torch.zeros((len(rows), 0, self.terms()), device=self.model.device)
-        padded = torch.zeros((len(rows), longest), dtype=torch.long)
-        mask = torch.zeros_like(padded)
-        for place, row in enumerate(rows):
-            padded[place, : len(row)] = torch.tensor(row, dtype=torch.long)
-            mask[place, : len(row)] = 1
+    def _logits(self, features: Features, first: int) -> torch.Tensor:
+        """Of the tokens from `first` on, (texts, tokens, V). Unshifted: at a token's place are its own."""
         device = self.model.device
-        inputs = {"input_ids": padded.to(device), "attention_mask": mask.to(device), "use_cache": False}
+        inputs = {name: features[name].to(device) for name in ("input_ids", "attention_mask")}
+        inputs["use_cache"] = False
         if "logits_to_keep" not in inspect.signature(self.model.forward).parameters:
             found: torch.Tensor = self.model(**inputs).logits[:, first:]
             return found
-        kept: torch.Tensor = self.model(**inputs, logits_to_keep=longest - first).logits
+        kept: torch.Tensor = self.model(**inputs, logits_to_keep=inputs["input_ids"].shape[1] - first).logits
         return kept
-
-
-def _greatest(logits: torch.Tensor) -> torch.Tensor:
-    """Of each term over the tokens, shape (V,); a text without tokens has no terms."""
-    return logits.amax(dim=0) if len(logits) else logits.new_zeros(logits.shape[1])
 
 
 def _opening(tokenizer: Any) -> tuple[int, ...]:

@@ -17,8 +17,9 @@ from evaluations.sparsity.storage import dense_storage
 from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems import safety
 from evaluations.systems.base import Kind, RankedList, Run, Runtime, SystemSpec
-from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.locations import fetch
 from evaluations.systems.models import (
+    DIMENSIONS,
     DOCUMENT_PROMPT,
     MAX_LENGTH,
     PRECISION,
@@ -29,8 +30,9 @@ from evaluations.systems.models import (
 from evaluations.tracks import Findings
 
 if TYPE_CHECKING:
+    from evaluations.encoding.encoder import Encoder
     from evaluations.search.found import Found
-    from evaluations.systems.encoder import Encoder
+    from evaluations.systems.sentence_dense import SentenceDense
 
 Float32 = NDArray[np.float32]
 _NOTHING: Float32 = np.empty((0, 0), dtype=np.float32)
@@ -39,10 +41,14 @@ _NOTHING: Float32 = np.empty((0, 0), dtype=np.float32)
 class Dense:
     """An encoder and the matrix of its documents' vectors."""
 
-    def __init__(self, encoder: "Encoder", model: ResolvedModel, threads: int | None = None) -> None:
+    def __init__(
+        self, encoder: "Encoder[Float32]", model: "SentenceDense", files: Mapping[str, str], runtime: Runtime
+    ) -> None:
         self.encoder = encoder
-        self.files = model.files
-        self._threads = threads
+        self.files = files
+        self._model = model
+        self._scratch = runtime.cache
+        self._threads = runtime.threads
         self.document_ids: Sequence[str] = ()
         self.document_vectors: Float32 = _NOTHING
         self.query_ids: Sequence[str] = ()
@@ -53,12 +59,15 @@ class Dense:
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
         self.document_ids = documents.ids
         self._ranks = id_ranks(documents.ids)
+        from evaluations.encoding.assembly import dense_matrix
+
         with progress.stage("encoding", total=len(documents)):
-            self.document_vectors = self.encoder.documents(documents.texts, progress.advance)
+            blocks = self.encoder.blocks(documents.texts, "document", progress.advance)
+            self.document_vectors = dense_matrix(blocks, len(documents), self._scratch)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("encoding", total=len(queries)):
-            self.query_vectors = self.encoder.queries(list(queries.values()), progress.advance)
+            self.query_vectors = self.encoder.vectors(list(queries.values()), "query", progress.advance)
         self.query_ids = list(queries)
         with progress.stage("searching", total=len(queries)):
             found = self._search(depth, progress)
@@ -71,11 +80,11 @@ class Dense:
 
     def sparsity(self) -> Findings:
         documents, dimensions = self.document_vectors.shape
-        counts = parameter_counts(self.encoder.parameters, self.encoder.config)
+        counts = parameter_counts(self._model.parameters, self._model.config)
         return counts | dense_storage(documents, dimensions)
 
     def provenance(self) -> Mapping[str, str | int | None]:
-        return self.encoder.provenance()
+        return self.encoder.provenance() | {"max_length": self._model.limit("document")}
 
     def _search(self, depth: int, progress: Progress) -> "list[Found]":
         from evaluations.search.dense import DenseIndex  # here, since it brings numba
@@ -90,11 +99,15 @@ class Dense:
 
 
 def _load(spec: SystemSpec, runtime: Runtime) -> Dense:
-    from evaluations.systems.encoder import Encoder  # here, since it brings torch
+    from evaluations.encoding.encoder import Encoder  # here, since they bring torch
+    from evaluations.encoding.settings import prepare
+    from evaluations.systems.sentence_dense import SentenceDense
 
-    model = fetch(str(spec.location), spec.revision, allow_path=True)
-    safety.check_folder(model.folder)
-    return Dense(Encoder.load(model.folder, spec.options, runtime), model, runtime.threads)
+    found = fetch(str(spec.location), spec.revision, allow_path=True)
+    safety.check_folder(found.folder)
+    settings = prepare(runtime, str(spec.options["precision"]))
+    model = SentenceDense.load(found.folder, spec.options, settings.device)
+    return Dense(Encoder.of(model, settings, spec, found.files, runtime), model, found.files, runtime)
 
 
 KIND = Kind(
@@ -105,7 +118,7 @@ KIND = Kind(
     takes="model",
     needs_corpus=True,
     tracks=("retrieval", "sparsity"),
-    options=(PRECISION, MAX_LENGTH, QUERY_PROMPT, DOCUMENT_PROMPT),
+    options=(PRECISION, MAX_LENGTH, DIMENSIONS, QUERY_PROMPT, DOCUMENT_PROMPT),
     load=_load,
     pin=pin_model,
     inspect=inspect_model,

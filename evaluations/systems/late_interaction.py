@@ -14,7 +14,7 @@ from evaluations.sparsity.storage import multi_vector_storage
 from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems import safety
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
-from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.locations import fetch
 from evaluations.systems.models import (
     DOCUMENT_PROMPT,
     MAX_LENGTH,
@@ -26,7 +26,8 @@ from evaluations.systems.models import (
 from evaluations.tracks import Findings, not_applicable
 
 if TYPE_CHECKING:
-    from evaluations.systems.multi_vector import MultiVectorTextEncoder
+    from evaluations.encoding.encoder import Encoder
+    from evaluations.systems.multi_vector import MultiVector
 
 # PyLate's models name it; a MultiVectorEncoder takes its own class for it and never imports PyLate.
 REPLACED_CLASSES = frozenset({"pylate.models.Dense.Dense"})
@@ -34,11 +35,19 @@ _NOTHING = TokenVectors(np.empty((0, 1), dtype=np.float32), np.zeros(1, dtype=np
 
 
 class LateInteraction:
-    """An encoder and all vectors of its documents, the longest documents first."""
+    """An encoder and all vectors of its documents, in the order in which they were encoded."""
 
-    def __init__(self, encoder: "MultiVectorTextEncoder", model: ResolvedModel) -> None:
+    def __init__(
+        self,
+        encoder: "Encoder[TokenVectors]",
+        model: "MultiVector",
+        files: Mapping[str, str],
+        runtime: Runtime,
+    ) -> None:
         self.encoder = encoder
-        self.files = model.files
+        self.files = files
+        self._model = model
+        self._scratch = runtime.cache
         self.document_ids: Sequence[str] = ()
         self._ranks: NDArray[np.int64] = id_ranks(())
         self.document_vectors = _NOTHING
@@ -47,22 +56,22 @@ class LateInteraction:
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
+        from evaluations.encoding.assembly import token_matrix
+
         with progress.stage("encoding", total=len(documents)):
-            found = self.encoder.documents(documents.texts, progress.advance)
-        self.document_vectors = found.vectors
-        self.document_ids = [documents.ids[place] for place in found.places]
+            blocks = self.encoder.blocks(documents.texts, "document", progress.advance)
+            self.document_vectors, places = token_matrix(blocks, len(documents), self._scratch)
+        self.document_ids = [documents.ids[place] for place in places]
         self._ranks = id_ranks(self.document_ids)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("encoding", total=len(queries)):
-            encoded = self.encoder.queries(list(queries.values()), progress.advance)
-        self.query_vectors = encoded.vectors
-        query_ids = list(queries)
-        self.query_ids = [query_ids[place] for place in encoded.places]
+            self.query_vectors = self.encoder.vectors(list(queries.values()), "query", progress.advance)
+        self.query_ids = list(queries)
         with progress.stage("searching", total=len(queries)):
             found = search(
-                encoded.vectors, self.document_vectors, self._ranks, depth,
-                mean=self.encoder.mean, on_queries_done=progress.advance,
+                self.query_vectors, self.document_vectors, self._ranks, depth,
+                mean=self._model.mean, on_queries_done=progress.advance,
             )  # fmt: skip
         return Run(
             {
@@ -72,7 +81,7 @@ class LateInteraction:
         )
 
     def sparsity(self) -> Findings:
-        counts = parameter_counts(self.encoder.parameters, self.encoder.config)
+        counts = parameter_counts(self._model.parameters, self._model.config)
         vectors = self.document_vectors.vectors
         return (
             counts
@@ -81,7 +90,7 @@ class LateInteraction:
         )
 
     def provenance(self) -> Mapping[str, str | int | None]:
-        return self.encoder.provenance()
+        return self.encoder.provenance() | self._model.lengths()
 
 
 def _query_vectors(queries: TokenVectors) -> Findings:
@@ -91,11 +100,17 @@ def _query_vectors(queries: TokenVectors) -> Findings:
 
 
 def _load(spec: SystemSpec, runtime: Runtime) -> LateInteraction:
-    from evaluations.systems.multi_vector import MultiVectorTextEncoder  # here, since it brings torch
+    from evaluations.encoding.encoder import Encoder  # here, since they bring torch
+    from evaluations.encoding.settings import prepare
+    from evaluations.systems.multi_vector import MultiVector
 
-    model = fetch(str(spec.location), spec.revision, allow_path=True)
-    safety.check_folder(model.folder, replaced=REPLACED_CLASSES)
-    return LateInteraction(MultiVectorTextEncoder.load(model.folder, spec.options, runtime), model)
+    found = fetch(str(spec.location), spec.revision, allow_path=True)
+    safety.check_folder(found.folder, replaced=REPLACED_CLASSES)
+    settings = prepare(runtime, str(spec.options["precision"]))
+    model = MultiVector.load(found.folder, spec.options, settings.device)
+    return LateInteraction(
+        Encoder.of(model, settings, spec, found.files, runtime), model, found.files, runtime
+    )
 
 
 def _inspect(spec: SystemSpec) -> Mapping[str, object]:

@@ -21,6 +21,15 @@ MAX_LENGTH = Option(
     minimum=1,
     maximum=131_072,
 )
+DIMENSIONS = Option(
+    "dimensions",
+    "int",
+    None,
+    "How many of a vector's first dimensions are kept, for models trained to be cut (Matryoshka); "
+    "unset: the model's own.",
+    minimum=1,
+    maximum=1_000_000,
+)
 QUERY_PROMPT = Option("query_prompt", "str", None, "Text before each query; unset: the model's own prompt.")
 DOCUMENT_PROMPT = Option(
     "document_prompt", "str", None, "Text before each document; unset: the model's own prompt."

@@ -4,153 +4,72 @@ Importing this brings torch. Queries go through `encode_query` and documents thr
 differ in prompt, length, expansion and in which tokens keep a vector.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import safe_open
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Transformer
 from transformers import PreTrainedModel
 
-from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.encoding.batches import Features
+from evaluations.encoding.forms import TOKENS, TokenForm
+from evaluations.encoding.library import MODEL_KWARGS, LibraryModel, prompts, reads_pooler
+from evaluations.errors import EvaluationError
 from evaluations.search.maxsim import TokenVectors
 from evaluations.systems import safety
-from evaluations.systems.base import Runtime, Value
-from evaluations.systems.encoder import (
-    MODEL_KWARGS,
-    Advance,
-    autocast,
-    fp32_products,
-    longest_first,
-    prepare,
-    processor_facts,
-    reads_pooler,
-)
+from evaluations.systems.base import Side, Value
 from evaluations.systems.loading import loading_from, require_all_stored
 
-BATCH_SIZE = 32
 STANFORD = "HF_ColBERT"
 STANFORD_HEAD = "linear.weight"
 
-Float32 = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
-class Encoded:
-    """`vectors.of` text i belongs to the text at `places[i]`: the longest texts come first."""
-
-    vectors: TokenVectors
-    places: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class MultiVectorTextEncoder:
-    """A loaded model with the settings of its spec. `mean`: scores are divided by the query's vectors."""
-
-    model: MultiVectorEncoder
-    device: str
-    precision: str
-    products: str
-    query_prompt: str | None
-    document_prompt: str | None
+class MultiVector(LibraryModel):
+    """A loaded MultiVectorEncoder. `mean`: scores are divided by the number of the query's vectors."""
 
     @classmethod
-    def load(cls, folder: Path, options: Mapping[str, Value], runtime: Runtime) -> "MultiVectorTextEncoder":
+    def load(cls, folder: Path, options: Mapping[str, Value], device: str) -> "MultiVector":
         """Raises EvaluationError `HEAD-MISSING`, `MODEL-KIND`, `MODEL-LOAD`, `OPTION-RANGE`."""
-        device = prepare(runtime)
         model = _model(folder, device)
         for transformer in _transformers(model):
             _set_lengths(transformer, options["max_length"], options["query_length"])
-        return cls(
-            model=model.eval(),
-            device=device,
-            precision=str(options["precision"]),
-            products=fp32_products(device),
-            query_prompt=cast("str | None", options["query_prompt"]),
-            document_prompt=cast("str | None", options["document_prompt"]),
-        )
+        return cls(model.eval(), prompts(options))
 
-    def queries(self, texts: Sequence[str], advance: Advance) -> Encoded:
-        """Raises EvaluationFailed `ENCODING`."""
-        return self._encoded(self.model.encode_query, texts, self.query_prompt, advance)
+    @property
+    def form(self) -> TokenForm:
+        return TOKENS
 
-    def documents(self, texts: Sequence[str], advance: Advance) -> Encoded:
-        """Raises EvaluationFailed `ENCODING`."""
-        return self._encoded(self.model.encode_document, texts, self.document_prompt, advance)
+    @property
+    def floats_per_token(self) -> int:
+        return 0
+
+    @property
+    def floats_per_text(self) -> int:
+        return 0
 
     @property
     def mean(self) -> bool:
-        return self.model.similarity_fn_name == "meanmaxsim"
+        return cast("MultiVectorEncoder", self.model).similarity_fn_name == "meanmaxsim"
 
-    @property
-    def parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    @property
-    def config(self) -> Mapping[str, object]:
-        inner = next(_transformers(self.model), None)
-        return cast("Mapping[str, object]", inner.config.to_dict()) if inner is not None else {}
-
-    def provenance(self) -> dict[str, str | int | None]:
-        facts = processor_facts(self.device, self.precision, self.products)
+    def lengths(self) -> dict[str, int | None]:
+        """Longest document and query in tokens, for provenance."""
         limits = [_lengths(transformer) for transformer in _transformers(self.model)]
-        return {**facts, "batch_size": BATCH_SIZE, **(limits[0] if limits else {})}
+        return limits[0] if limits else {}
 
-    def _encoded(
-        self, encode: Callable[..., Any], texts: Sequence[str], prompt: str | None, advance: Advance
-    ) -> Encoded:
-        """Equal texts are encoded once, and each has a copy."""
-        places = longest_first(texts)
-        distinct = list(places)
-        kept: list[int] = []
-        rows = _GrowingRows()
-        for start in range(0, len(distinct), BATCH_SIZE):
-            batch = distinct[start : start + BATCH_SIZE]
-            for text, found in zip(batch, self._vectors(encode, batch, prompt), strict=True):
-                for place in places[text]:
-                    kept.append(place)
-                    rows.add(found)
-            advance(sum(len(places[text]) for text in batch))
-        return Encoded(rows.finished(), np.array(kept, dtype=np.int64))
-
-    def _vectors(self, encode: Callable[..., Any], texts: list[str], prompt: str | None) -> list[Float32]:
-        """A failure here is the machine's or the libraries', and ends the evaluation with its reason."""
-        settings: dict[str, Any] = {} if prompt is None else {"prompt": prompt}
-        try:
-            with torch.inference_mode(), autocast(self.device, self.precision):
-                found = encode(texts, batch_size=BATCH_SIZE, show_progress_bar=False, **settings)
-        except (RuntimeError, ValueError, IndexError, MemoryError) as error:
-            raise EvaluationFailed("ENCODING", f"encoding failed: {type(error).__name__}: {error}") from error
-        return [vectors.float().cpu().numpy() for vectors in found]
-
-
-class _GrowingRows:
-    """A matrix that grows in place: all vectors are in memory once, never twice."""
-
-    def __init__(self) -> None:
-        self._flat = np.empty(0, dtype=np.float32)
-        self._used = 0
-        self._offsets = [0]
-        self._dimensions = 1
-
-    def add(self, rows: Float32) -> None:
-        self._dimensions = rows.shape[1]
-        needed = self._used + rows.size
-        if needed > len(self._flat):
-            self._flat.resize(max(needed, len(self._flat) * 5 // 4), refcheck=False)
-        self._flat[self._used : needed] = rows.reshape(-1)
-        self._used = needed
-        self._offsets.append(needed // self._dimensions)
-
-    def finished(self) -> TokenVectors:
-        self._flat.resize(self._used, refcheck=False)
-        matrix = self._flat.reshape(-1, self._dimensions)
-        return TokenVectors(matrix, np.array(self._offsets, dtype=np.int64))
+    def forward(self, features: Features, side: Side) -> TokenVectors:
+        """The vectors of the tokens that the model's mask keeps."""
+        found = self.run(features, side)
+        kept = found["attention_mask"].bool()
+        vectors = found["token_embeddings"][kept].float().cpu().numpy()
+        offsets = np.zeros(len(kept) + 1, dtype=np.int64)
+        np.cumsum(kept.sum(dim=1).cpu().numpy(), out=offsets[1:])
+        return TokenVectors(vectors, offsets)
 
 
 def _model(folder: Path, device: str) -> MultiVectorEncoder:
@@ -221,7 +140,7 @@ def _stored(folder: Path, shapes: set[tuple[int, ...]] | None = None) -> Iterato
                         yield name, tensors.get_tensor(name)
 
 
-def _transformers(model: MultiVectorEncoder) -> Iterator[Transformer]:
+def _transformers(model: torch.nn.Module) -> Iterator[Transformer]:
     return (module for module in model.modules() if isinstance(module, Transformer))
 
 

@@ -5,6 +5,7 @@ encoders by transformers. See `sparse_folder.py` for which is which.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from evaluations.sparsity.representation import profile
 from evaluations.sparsity.storage import sparse_storage
 from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
-from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.locations import fetch
 from evaluations.systems.models import (
     DOCUMENT_PROMPT,
     MAX_LENGTH,
@@ -32,9 +33,10 @@ from evaluations.systems.sparse_folder import Form, check_options, check_sparse_
 from evaluations.tracks import Findings
 
 if TYPE_CHECKING:
+    from evaluations.encoding.encoder import Encoder
     from evaluations.search.found import Found
     from evaluations.search.sparse import SparseIndex
-    from evaluations.systems.sparse_vectors import SparseTextEncoder, TermModel
+    from evaluations.systems.sparse_vectors import TermModel
 
 MOST_ACTIVE = 1 / 3  # of all dimensions: with more, vectors are not sparse (docs/protocol.md)
 SAMPLE = 32
@@ -43,9 +45,16 @@ SAMPLE = 32
 class Sparse:
     """An encoder and the inverted index of its documents' vectors."""
 
-    def __init__(self, encoder: "SparseTextEncoder", model: ResolvedModel, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        encoder: "Encoder[csr_array[Any]]",
+        model: "TermModel",
+        files: Mapping[str, str],
+        runtime: Runtime,
+    ) -> None:
         self.encoder = encoder
-        self.files = model.files
+        self.files = files
+        self._model = model
         self._threads = runtime.threads
         self.document_ids: Sequence[str] = ()
         self.query_ids: Sequence[str] = ()
@@ -77,7 +86,7 @@ class Sparse:
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("encoding", total=len(queries)):
-            vectors = self.encoder.matrix(list(queries.values()), "query", progress.advance)
+            vectors = self.encoder.vectors(list(queries.values()), "query", progress.advance)
         self._require_one_vocabulary(vectors)
         require_sparse("query", vectors.nnz, len(queries), vectors.shape[1])
         self.query_vectors, self.query_ids = vectors, list(queries)
@@ -93,10 +102,10 @@ class Sparse:
     def sparsity(self) -> Findings:
         frequency = np.diff(self._index.offsets, axis=1).sum(axis=0, dtype=np.int64)
         found = profile(self.query_vectors, frequency, len(self._index))
-        return found | sparse_storage(self._index.nbytes) | _parameters(self.encoder.model)
+        return found | sparse_storage(self._index.nbytes) | _parameters(self._model)
 
     def provenance(self) -> Mapping[str, str | int | None]:
-        return self.encoder.provenance()
+        return self.encoder.provenance() | {"max_length": self._model.limit("document")}
 
     def _search(self, queries: "csr_array[Any]", depth: int, progress: Progress) -> "list[Found]":
         if self.encoder.device == "cpu":
@@ -109,8 +118,9 @@ class Sparse:
     def _check_sample(self, texts: Sequence[str]) -> None:
         """Before a large corpus is encoded: nearly dense vectors of it would not fit the memory."""
         if len(texts) > 8 * SAMPLE:
+            uncached = replace(self.encoder, cache=None)
             sample = texts[:: len(texts) // SAMPLE][:SAMPLE]
-            vectors = self.encoder.matrix(sample, "document", lambda _: None)
+            vectors = uncached.vectors(sample, "document")
             require_sparse("document", vectors.nnz, len(sample), vectors.shape[1])
 
     def _require_one_vocabulary(self, queries: "csr_array[Any]") -> None:
@@ -140,19 +150,15 @@ def _parameters(model: "TermModel") -> Findings:
 
 
 def _load(spec: SystemSpec, runtime: Runtime) -> Sparse:
-    model = fetch(str(spec.location), spec.revision, allow_path=True)
-    form = check_sparse_folder(model.folder)
+    from evaluations.encoding.encoder import Encoder  # here, since they bring torch
+    from evaluations.encoding.settings import prepare
+
+    found = fetch(str(spec.location), spec.revision, allow_path=True)
+    form = check_sparse_folder(found.folder)
     check_options(form, spec.options)
-    return Sparse(_encoder(model.folder, form, spec, runtime), model, runtime)
-
-
-def _encoder(folder: Path, form: Form, spec: SystemSpec, runtime: Runtime) -> "SparseTextEncoder":
-    from evaluations.systems.encoder import fp32_products, prepare  # here, since they bring torch
-    from evaluations.systems.sparse_vectors import SparseTextEncoder
-
-    device = prepare(runtime)
-    model = _model(folder, form, spec, device)
-    return SparseTextEncoder(model, device, str(spec.options["precision"]), fp32_products(device))
+    settings = prepare(runtime, str(spec.options["precision"]))
+    model = _model(found.folder, form, spec, settings.device)
+    return Sparse(Encoder.of(model, settings, spec, found.files, runtime), model, found.files, runtime)
 
 
 def _model(folder: Path, form: Form, spec: SystemSpec, device: str) -> "TermModel":

@@ -25,7 +25,7 @@ class GreatestFirst(nn.Module):
             found: Features = self.library(features)
             return found
         texts = zip(features["token_embeddings"], features["attention_mask"].cpu().bool(), strict=True)
-        greatest = torch.stack([_kept(logits, mask).amax(dim=0) for logits, mask in texts])
+        greatest = torch.stack([kept_rows(logits, mask).amax(dim=0) for logits, mask in texts])
         features["sentence_embedding"] = saturated(greatest, self.library.activation_function)
         return features
 
@@ -41,7 +41,7 @@ def take_greatest_first(model: nn.Module) -> None:
                 setattr(parent, name, GreatestFirst(child))
 
 
-def _kept(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def kept_rows(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """The rows of tokens that are no padding; a view where they follow each other, as they do."""
     places = mask.nonzero().flatten()
     if not len(places):

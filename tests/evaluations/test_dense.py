@@ -136,7 +136,7 @@ def test_a_checkpoint_in_bf16_is_still_computed_in_fp32(copy):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
     system = loaded(copy)
-    assert {parameter.dtype for parameter in system.encoder.model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in system.encoder.module.parameters()} == {torch.float32}
 
 
 def test_sparsity_and_provenance(tiny_bert):
@@ -214,19 +214,19 @@ def test_a_model_of_nan_fails_by_name(copy):
 
 
 def test_fp32_products_are_fp32_on_this_machine():
-    from evaluations.systems import encoder
+    from evaluations.encoding import settings
 
-    assert encoder.fp32_products("cpu") in ("medium (oneDNN, probed)", "highest")
-    assert encoder.probe_error() < encoder.PROBE_TOLERANCE
+    assert settings.fp32_products("cpu") in ("medium (oneDNN, probed)", "highest")
+    assert settings.probe_error() < settings.PROBE_TOLERANCE
 
 
 def test_a_processor_whose_medium_is_not_fp32_gets_highest(monkeypatch):
     import torch
 
-    from evaluations.systems import encoder
+    from evaluations.encoding import settings
 
-    monkeypatch.setattr(encoder, "probe_error", lambda: 1e-3)
-    assert encoder.fp32_products("cpu") == "highest"
+    monkeypatch.setattr(settings, "probe_error", lambda: 1e-3)
+    assert settings.fp32_products("cpu") == "highest"
     assert torch.get_float32_matmul_precision() == "highest"
 
 

@@ -101,8 +101,8 @@ def test_an_equal_pair_is_read_once(model):
 
     scorer = PairScorer.load(model, spec_of(model).options, Runtime("cpu", 1))
     seen = []
-    original = scorer.model.predict
-    scorer.model.predict = lambda pairs, **settings: seen.extend(pairs) or original(pairs, **settings)
+    original = scorer.model.preprocess
+    scorer.model.preprocess = lambda pairs, **settings: seen.extend(pairs) or original(pairs, **settings)
     done = []
     scores = scorer.scores([("wing", "lift"), ("wing", "heat"), ("wing", "lift")], done.append)
     assert sorted(seen) == [("wing", "heat"), ("wing", "lift")]
@@ -111,17 +111,17 @@ def test_an_equal_pair_is_read_once(model):
 
 
 def test_batches_hold_about_as_many_tokens_and_change_no_score(model, monkeypatch):
-    from evaluations.systems import cross_encoder
+    from evaluations.encoding import settings
     from evaluations.systems.cross_encoder import PairScorer
 
     scorer = PairScorer.load(model, spec_of(model).options, Runtime("cpu", 1))
     pairs = [("wing", " ".join(["heat", "lift", "of", "a"] * count)) for count in range(1, 8)]
     whole = scorer.scores(pairs, lambda _: None)
-    monkeypatch.setattr(cross_encoder, "BATCH_TOKENS", 40)
-    sizes = [len(batch) for batch in scorer._batches(sorted(pairs, key=cross_encoder._longest_first))]
+    monkeypatch.setitem(settings.BATCH_TOKENS, "cpu", 40)
+    sizes: list[int] = []
+    assert scorer.scores(pairs, sizes.append) == pytest.approx(whole, abs=1e-5)
     assert sizes[0] == 1 < sizes[-1]
     assert sum(sizes) == 7
-    assert scorer.scores(pairs, lambda _: None) == pytest.approx(whole, abs=1e-5)
 
 
 def test_longer_pairs_are_cut_at_the_maximum_length(model):

@@ -21,7 +21,7 @@ def retrieved(system, text, depth=10):
 
 
 def vectors(system, text, side):
-    return rows(system.encoder.matrix([text], side, lambda _: None))[0]
+    return rows(system.encoder.vectors([text], side, lambda _: None))[0]
 
 
 def test_it_works(tiny):
@@ -178,17 +178,15 @@ def test_a_query_without_terms_finds_nothing(tiny):
 
 
 def test_no_batch_is_larger_than_its_logits_may_be(tiny, monkeypatch):
-    from evaluations.systems import sparse_vectors
+    from evaluations.encoding import batches
 
-    whole = rows(loaded(tiny.plain).encoder.matrix(list(DOCUMENTS.values()), "document", lambda _: None))
-    monkeypatch.setattr(sparse_vectors, "LOGIT_BYTES", 4 * SIZE * 14)  # 14 tokens, bytes counted as tokens
+    whole = rows(loaded(tiny.plain).encoder.vectors(list(DOCUMENTS.values()), "document", lambda _: None))
+    monkeypatch.setattr(batches, "OUTPUT_BYTES", 4 * SIZE * 8)  # of 8 tokens
     encoder, done = loaded(tiny.plain).encoder, []
-    batches = [
-        len(block.places) for block in encoder.blocks(list(DOCUMENTS.values()), "document", done.append)
-    ]
-    assert batches == [1, 1, 2, 1, 1]  # the two equal texts are one row, and come together
-    assert done == batches
-    assert rows(encoder.matrix(list(DOCUMENTS.values()), "document", lambda _: None)) == pytest.approx(whole)
+    list(encoder.blocks(list(DOCUMENTS.values()), "document", done.append))
+    # With [CLS] and [SEP] 6, 4, 4, 4 and 2 tokens; the second batch has a text that is there twice.
+    assert done == [1, 3, 2]
+    assert rows(encoder.vectors(list(DOCUMENTS.values()), "document", lambda _: None)) == pytest.approx(whole)
 
 
 def test_a_whole_evaluation_reports_quality_and_sparsity(tiny, tmp_path, write_dataset):

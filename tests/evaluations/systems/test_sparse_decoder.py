@@ -43,7 +43,7 @@ def system(folder, *settings):
 
 
 def encoded(folder, texts, *settings, side="document"):
-    return rows(system(folder, *settings).encoder.matrix(texts, side, lambda _: None))
+    return rows(system(folder, *settings).encoder.vectors(texts, side, lambda _: None))
 
 
 def words(vector):

@@ -33,23 +33,22 @@ def test_nearly_dense_vectors_are_refused_with_the_number(copy):
 
 
 def test_a_large_corpus_of_dense_vectors_is_refused_by_a_sample(copy, monkeypatch):
-    from evaluations.systems import sparse_vectors
+    from evaluations.encoding.encoder import Encoder
 
     folder = copy("plain")
     tensors = load_file(folder / "model.safetensors")
     for name in ("cls.predictions.decoder.bias", "cls.predictions.bias"):
         tensors[name] = np.full_like(tensors[name], 1.0)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    monkeypatch.setattr(sparse_vectors.SparseTextEncoder, "blocks", counted(sparse_vectors))
+    monkeypatch.setattr(Encoder, "blocks", counted(Encoder.blocks))
     documents = {f"d{place}": f"{'wing ' * (place % 7)}heat" for place in range(300)}
     with pytest.raises(EvaluationError, match="VECTORS-DENSE"):
         loaded(folder, documents=documents)
     assert counted.texts == 32
 
 
-def counted(module):
+def counted(original):
     """`blocks` that notes of how many texts it was asked for vectors."""
-    original = module.SparseTextEncoder.blocks
     counted.texts = 0
 
     def blocks(self, texts, side, advance):
