@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_measure(add("measure", help="run a system; its dataset needs no qrels"))
     _add_score(add("score", help="score the run that measure wrote"))
     add("datasets", help="list the registered datasets and benchmarks").set_defaults(run=commands.datasets)
-    _add_inspect(add("inspect", help="what a system is, without running it"))
+    _add_inspect(
+        add("inspect", help="what a folder, an archive, a hub id or a system is, and whether it is safe")
+    )
     _add_compare(add("compare", help="the differences of two reports"))
     return parser
 
@@ -100,7 +102,12 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("system", metavar="SYSTEM")
+    parser.add_argument(
+        "system",
+        metavar="LOCATION",
+        help="a folder, an archive, a run file or a hub id; or a system as --system takes it",
+    )
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
     _add_option(parser)
     _add_members(parser)
     parser.set_defaults(run=commands.inspect)

@@ -2,14 +2,17 @@
 
 import json
 from argparse import Namespace
+from pathlib import Path
 
 from evaluations import comparison, pipeline
 from evaluations.artefacts import PER_QUERY, RUN
 from evaluations.datasets import BENCHMARKS, REGISTERED, Dataset, Registered, load
+from evaluations.errors import EvaluationError
+from evaluations.inspection import FACTS, inspect_folder, inspect_location
 from evaluations.progress import Progress, for_console
 from evaluations.report import REPORT, Report, read_report
 from evaluations.retrieval.measures import Measure, default_measures, parse_measures
-from evaluations.systems import Runtime, SystemSpec, kind_of, needs_corpus
+from evaluations.systems import KINDS, Runtime, SystemSpec, kind_of, needs_corpus
 from evaluations.systems.parse import parse_system
 from evaluations.tracks import Findings
 
@@ -46,11 +49,33 @@ def datasets(_: Namespace) -> None:
 
 
 def inspect(options: Namespace) -> None:
+    """Of a system's text, or of a folder, an archive, a run file or a hub id, whose kind is then detected."""
+    is_system = _names_a_kind(options.system)
+    if not is_system and (options.option or options.members):
+        raise EvaluationError("USAGE", f"options are of a kind; write KIND:{options.system}")
+    found = _inspected_system(options) if is_system else inspect_location(options.system).to_dict()
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    for name, value in found.items():
+        if value not in (None, "", (), {}):
+            print(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+
+
+def _names_a_kind(text: str) -> bool:
+    path = Path(text)
+    is_file = path.suffix in (".toml", ".json") and not path.is_dir()
+    return text in KINDS or is_file or (":" in text and not path.exists())
+
+
+def _inspected_system(options: Namespace) -> dict[str, object]:
     spec = parse_system(options.system, options.option, options.members)
     kind = kind_of(spec.kind)
-    found = kind.inspect(spec)
-    for name, value in {"title": kind.title, "family": kind.family, **spec.to_dict(), **found}.items():
-        print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+    found = {"title": kind.title, "family": kind.family, **spec.to_dict(), **kind.inspect(spec)}
+    if "folder" not in found or not found.get("safe"):
+        return found
+    known = inspect_folder(Path(str(found["folder"])), location=str(spec.location)).to_dict()
+    return found | {name: known[name] for name in FACTS}
 
 
 def compare(options: Namespace) -> None:

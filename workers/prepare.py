@@ -59,7 +59,8 @@ def fetch_model(model: Mapping[str, Any]) -> str:
     """The folder with the files of exactly the revision that was submitted."""
     fetched = locations.fetch(model["location"], model["revision"])
     for name, digest in model["files"].items():
-        if name in fetched.files and fetched.files[name] != digest:
+        path = fetched.folder / name
+        if not path.is_file() or not locations.is_file_of(path, digest):
             raise EvaluationError(
                 "MODEL-CHANGED", f"{name} of {model['location']} is not the file it was when it was submitted"
             )

@@ -6,6 +6,6 @@ names. What is not a plain file with a plain name is refused, so is whatever a r
 
 from evaluations.archives.contents import MODEL, VECTORS, Contents
 from evaluations.archives.limits import ArchiveLimits
-from evaluations.archives.unpacking import is_archive, unpack, unpacked
+from evaluations.archives.unpacking import contents_of, is_archive, unpack, unpacked
 
-__all__ = ["MODEL", "VECTORS", "ArchiveLimits", "Contents", "is_archive", "unpack", "unpacked"]
+__all__ = ["MODEL", "VECTORS", "ArchiveLimits", "Contents", "contents_of", "is_archive", "unpack", "unpacked"]

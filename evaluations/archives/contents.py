@@ -36,8 +36,12 @@ def _takes_model_file(path: PurePosixPath) -> bool:
     return path.name.lower().endswith(FILE_SUFFIXES) or path.name.lower() in CARDS
 
 
+def is_vector_file(name: str) -> bool:
+    return name in _VECTOR_NAMES
+
+
 def _takes_vector_file(path: PurePosixPath) -> bool:
-    if path.name in _VECTOR_NAMES:
+    if is_vector_file(path.name):
         return True
     if path.name.lower().endswith((*CODE_SUFFIXES, *PICKLE_SUFFIXES)):
         check_name(path)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from evaluations.archives import tars, zips
-from evaluations.archives.contents import Contents
+from evaluations.archives.contents import MODEL, VECTORS, Contents, is_vector_file
 from evaluations.archives.limits import ArchiveLimits, Budget, refusal
 from evaluations.archives.members import Member
 from evaluations.errors import EvaluationError
@@ -65,6 +65,18 @@ def unpacked(
         yield folder
 
 
+def contents_of(archive: Path, limits: ArchiveLimits | None = None) -> Contents:
+    """Vectors where its names are those of vectors, else a model. Raises EvaluationError `ARCHIVE-...`."""
+    found = {path.name for path in names(archive, limits)}
+    return VECTORS if "meta.json" in found and sum(map(is_vector_file, found)) > 1 else MODEL
+
+
+def names(archive: Path, limits: ArchiveLimits | None = None) -> list[PurePosixPath]:
+    """The files in it. Raises EvaluationError `ARCHIVE-...`, as unpacking it would."""
+    with archive.open("rb") as stream:
+        return [member.path for member in _all_members(stream, limits or ArchiveLimits())]
+
+
 def _unpack_into(
     archive: Path, folder: Path, contents: Contents, limits: ArchiveLimits, kept_tops: Collection[str]
 ) -> None:
@@ -79,6 +91,10 @@ def _unpack_into(
 
 
 def _members(stream: IO[bytes], contents: Contents, limits: ArchiveLimits) -> Iterator[Member]:
+    return (member for member in _all_members(stream, limits) if contents.takes(member.path))
+
+
+def _all_members(stream: IO[bytes], limits: ArchiveLimits) -> Iterator[Member]:
     size = os.fstat(stream.fileno()).st_size
     budget = Budget(size, limits)
     start = stream.read(tars.BLOCK)
@@ -89,7 +105,7 @@ def _members(stream: IO[bytes], contents: Contents, limits: ArchiveLimits) -> It
         found = tars.members(stream, budget)
     else:
         raise _unknown_form(start)
-    return (member for member in found if not _is_litter(member.path) and contents.takes(member.path))
+    return (member for member in found if not _is_litter(member.path))
 
 
 def _unknown_form(start: bytes) -> EvaluationError:

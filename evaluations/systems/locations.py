@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.errors import EvaluationError
 from evaluations.model_files import FILE_SUFFIXES
+from evaluations.systems import hub
 
-HUB_TIMEOUT_S = 5.0
 MAX_FILES = 1000
 CHUNK_BYTES = 1 << 20
 
@@ -23,8 +23,6 @@ _HUB_ID = re.compile(r"(?!.*(\.\.|--))[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{16}")
-_WANTED = [f"*{suffix}" for suffix in FILE_SUFFIXES]
-_OTHER_BACKENDS = ["onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*"]
 
 
 @dataclass(frozen=True)
@@ -36,36 +34,53 @@ class ResolvedModel:
     files: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Pinned:
+    """An exact revision. `files`: path -> SHA-256 of its bytes, or `git:` and its blob's id."""
+
+    revision: str
+    files: Mapping[str, str]
+
+
 def pin(location: str, revision: str | None = None, *, allow_path: bool = False) -> str:
     """The exact revision: a commit of the hub, or `sha256:` and 16 digits for a folder. Downloads nothing.
 
     Raises EvaluationError `MODEL-ID`, `MODEL-REVISION`, `MODEL-MISSING`, `REVISION-MISMATCH`, and
     EvaluationFailed `HUB-UNREACHABLE`.
     """
-    folder = _local_folder(location, allow_path=allow_path)
+    return pinned(location, revision, allow_path=allow_path).revision
+
+
+def pinned(location: str, revision: str | None = None, *, allow_path: bool = False) -> Pinned:
+    """The exact revision with what is known of its files. Raises what `pin` raises."""
+    folder = folder_here(location, allow_path=allow_path)
     if folder is not None:
-        return _verified(location, revision, _checksum(file_checksums(folder)))
+        files = file_checksums(folder)
+        return Pinned(_verified(location, revision, checksum(files)), files)
     if revision is not None:
         _check_hub_revision(location, revision)
-        if _COMMIT.fullmatch(revision) and _cached(location, revision):
-            return revision
-    return _hub_commit(location, revision)
+    if hub.is_offline() or _COMMIT.fullmatch(revision or ""):
+        snapshot = hub.cached(location, revision)
+        if snapshot is not None:
+            return Pinned(snapshot.name, file_checksums(snapshot))
+    found = hub.describe(location, revision)
+    return Pinned(found.commit, found.digests)
 
 
 def fetch(location: str, revision: str | None = None, *, allow_path: bool = False) -> ResolvedModel:
     """The model's files, downloaded where need be. Raises what `pin` raises."""
-    folder = _local_folder(location, allow_path=allow_path)
+    folder = folder_here(location, allow_path=allow_path)
     if folder is not None:
         files = file_checksums(folder)
-        return ResolvedModel(folder, _verified(location, revision, _checksum(files)), files)
+        return ResolvedModel(folder, _verified(location, revision, checksum(files)), files)
     commit = pin(location, revision)
-    folder = _cached(location, commit) or _download(location, commit)
+    folder = hub.cached(location, commit) or hub.download(location, commit)
     return ResolvedModel(folder, commit, file_checksums(folder))
 
 
 def local_folder(hub_id: str) -> Path | None:
     """A hub's model on this machine, in SPARSEBOARD_MODELS or the hub's own cache; the hub is not asked."""
-    return _local_folder(hub_id, allow_path=False) or _cached(hub_id, None)
+    return folder_here(hub_id, allow_path=False) or hub.cached(hub_id, None)
 
 
 def file_checksums(folder: Path) -> dict[str, str]:
@@ -73,8 +88,11 @@ def file_checksums(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in _model_files(folder)}
 
 
-def _local_folder(location: str, *, allow_path: bool) -> Path | None:
-    """The folder on this machine, or None where the hub must be asked."""
+def folder_here(location: str, *, allow_path: bool) -> Path | None:
+    """The folder on this machine, or None where the hub must be asked.
+
+    Raises EvaluationError `MODEL-ID` or `MODEL-MISSING`.
+    """
     if allow_path and (Path(location).is_dir() or location.startswith(("/", ".", "~"))):
         folder = Path(location).expanduser()
         if not folder.is_dir():
@@ -110,76 +128,19 @@ def _check_hub_revision(location: str, revision: str) -> None:
         )
 
 
-def _hub_commit(location: str, revision: str | None) -> str:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is its HTTP library's
-        GatedRepoError,
-        HfHubHTTPError,
-        HTTPError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    shown = f"{location}@{revision}" if revision else location
-    try:
-        commit = HfApi().model_info(location, revision=revision, timeout=HUB_TIMEOUT_S).sha
-    except GatedRepoError as error:
-        raise EvaluationError(
-            "MODEL-GATED", f"{location} asks for its licence to be accepted on the hub"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise EvaluationError("MODEL-REVISION", f"{location} has no revision {revision}") from error
-    except RepositoryNotFoundError as error:
-        raise EvaluationError(
-            "MODEL-MISSING", f"the hub has no public model {location}; check its name"
-        ) from error
-    except (HfHubHTTPError, HTTPError, OSError) as error:
-        raise _unreachable(shown, error) from error
-    if not commit:
-        raise EvaluationFailed("HUB-UNREACHABLE", f"the hub named no commit for {shown}; try again later")
-    return str(commit)
+def is_file_of(path: Path, digest: str) -> bool:
+    """Whether a file has the SHA-256, or for `git:` the id, that it had when its model was pinned."""
+    if not digest.startswith(hub.GIT):
+        return _sha256(path) == digest
+    content = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            content.update(chunk)
+    return content.hexdigest() == digest.removeprefix(hub.GIT)
 
 
-def _cached(location: str, commit: str | None) -> Path | None:
-    """The snapshot in the hub's own cache, if it is whole; without a commit, of the main branch."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        folder = snapshot_download(
-            location,
-            revision=commit,
-            local_files_only=True,
-            allow_patterns=_WANTED,
-            ignore_patterns=_OTHER_BACKENDS,
-        )
-    except (LocalEntryNotFoundError, FileNotFoundError):
-        return None
-    return Path(folder)
-
-
-def _download(location: str, commit: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
-
-    try:
-        return Path(
-            snapshot_download(
-                location, revision=commit, allow_patterns=_WANTED, ignore_patterns=_OTHER_BACKENDS
-            )
-        )
-    except (HfHubHTTPError, HTTPError, OSError) as error:
-        raise _unreachable(f"{location}@{commit}", error) from error
-
-
-def _unreachable(shown: str, error: Exception) -> EvaluationFailed:
-    problem = (
-        f"{shown} is in no local folder, and the hub cannot be reached ({type(error).__name__}: {error})"
-    )
-    return EvaluationFailed("HUB-UNREACHABLE", f"{problem[:400]}; try again later")
-
-
-def _checksum(files: Mapping[str, str]) -> str:
+def checksum(files: Mapping[str, str]) -> str:
+    """The revision of files: path -> SHA-256 of its bytes."""
     listing = "".join(f"{name}\0{digest}\n" for name, digest in sorted(files.items()))
     return f"sha256:{hashlib.sha256(listing.encode()).hexdigest()[:16]}"
 

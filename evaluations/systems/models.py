@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from evaluations.errors import EvaluationError
-from evaluations.sparsity.weights import stored_parameters
-from evaluations.systems import safety
+from evaluations.systems import safety, weight_files
 from evaluations.systems.base import Option, SystemSpec
 from evaluations.systems.devices import PRECISIONS
 from evaluations.systems.locations import fetch, pin
@@ -50,5 +49,5 @@ def inspect_model(
         safety.check_folder(model.folder, own_adapter=own_adapter, replaced=replaced)
     except EvaluationError as error:
         return {**found, "safe": False, "why": str(error)}
-    parameters = stored_parameters(safety.module_folders(model.folder))
+    parameters = weight_files.parameters(weight_files.read_folders(safety.module_folders(model.folder)))
     return {**found, "safe": True, "parameters": parameters}

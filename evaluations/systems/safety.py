@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from evaluations.errors import EvaluationError
@@ -34,19 +34,52 @@ def check_folder(folder: Path, *, own_adapter: bool = False, replaced: frozenset
     `MODEL-FILES` or `MODEL-SIZE`, naming the file.
     """
     check_files(folder)
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    check_description(folder, names, own_adapter=own_adapter, replaced=replaced)
+    check_sizes(folder, weight_files.parameters(weight_files.read_folders(_all_folders(folder))))
+
+
+def check_description(
+    folder: Path,
+    names: Collection[str],
+    *,
+    own_adapter: bool = False,
+    replaced: frozenset[str] = frozenset(),
+) -> None:
+    """All that can be said without the weights: settings as they lie in the folder, other files by name.
+
+    `names`: of all the model's files, relative to it. Raises what `check_folder` raises, save of sizes.
+    """
     for path in filter(is_settings, sorted(folder.rglob("*.json"))):
         name = path.relative_to(folder).as_posix()
         _check_settings(read_json(path, name), name, replaced)
-    _check_weights(folder)
+    _check_weights(folder, names)
     for inner in module_folders(folder):
-        if (inner / ADAPTER).is_file() and not (own_adapter and _has_base(inner)):
+        if (inner / ADAPTER).is_file() and not (
+            own_adapter and _has_base(inner, _beside(folder, inner, names))
+        ):
             # Its base would be another repository, at a revision that nobody pinned.
             _refuse(
                 "MODEL-ADAPTER",
                 ADAPTER,
                 "makes this an adapter of another model; merge it and submit the whole",
             )
-    _check_sizes(folder)
+
+
+def check_sizes(folder: Path, stored: int) -> None:
+    """The settings of each module against the stored parameters. Raises EvaluationError `MODEL-SIZE`."""
+    for inner in _all_folders(folder):
+        path = inner / _CONFIG
+        if not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        settings = read_json(path, name)
+        is_model = isinstance(settings, dict) and bool({"model_type", "architectures"} & set(settings))
+        (check_model_size if is_model else check_module_size)(name, settings, stored)
+
+
+def _all_folders(folder: Path) -> list[Path]:
+    return list(dict.fromkeys((folder, *module_folders(folder))))
 
 
 def module_folders(folder: Path) -> list[Path]:
@@ -78,9 +111,9 @@ def _routed(folder: Path) -> list[Path]:
     return []
 
 
-def _has_base(folder: Path) -> bool:
-    stored = {path.name for path in folder.glob("*.safetensors")}
-    return (folder / "config.json").is_file() and bool(stored - {ADAPTER_WEIGHTS})
+def _has_base(folder: Path, stored: set[str]) -> bool:
+    weights = {name for name in stored if name.endswith(".safetensors")}
+    return (folder / _CONFIG).is_file() and bool(weights - {ADAPTER_WEIGHTS})
 
 
 def _check_settings(value: object, name: str, replaced: frozenset[str]) -> None:
@@ -119,10 +152,12 @@ def _check_class(key: str, setting: object, name: str) -> None:
         _refuse("MODEL-CODE", name, f"imports {setting}; only classes of sentence_transformers are allowed")
 
 
-def _check_weights(folder: Path) -> None:
+def _check_weights(folder: Path, names: Collection[str]) -> None:
     folders = module_folders(folder)
+    found = False
     for inner in folders:
-        stored = {path.name for path in inner.iterdir() if path.is_file()}
+        stored = _beside(folder, inner, names)
+        found = found or any(name.endswith(".safetensors") for name in stored)
         pickles = sorted(name for name in stored if name.endswith(PICKLE_SUFFIXES))
         if pickles and not stored & {*_WHOLE, ADAPTER_WEIGHTS}:
             where = (inner.relative_to(folder) / pickles[0]).as_posix()
@@ -130,22 +165,14 @@ def _check_weights(folder: Path) -> None:
             _refuse("MODEL-WEIGHTS", where, f"{problem}; save_pretrained(safe_serialization=True) writes one")
         if "adapter_model.bin" in stored and ADAPTER_WEIGHTS not in stored:
             _refuse("MODEL-WEIGHTS", "adapter_model.bin", "is a pickle; save the adapter as safetensors")
-    if not any(next(inner.glob("*.safetensors"), None) for inner in folders):
+    if not found:
         _refuse("MODEL-WEIGHTS", folder.name, "has no .safetensors file; only safetensors are loaded")
 
 
-def _check_sizes(folder: Path) -> None:
-    """The settings of each module against all the weights."""
-    folders = module_folders(folder)
-    stored = weight_files.parameters(weight_files.read_folders(dict.fromkeys((folder, *folders))))
-    for inner in dict.fromkeys((folder, *folders)):
-        path = inner / _CONFIG
-        if not path.is_file():
-            continue
-        name = path.relative_to(folder).as_posix()
-        settings = read_json(path, name)
-        is_model = isinstance(settings, dict) and bool({"model_type", "architectures"} & set(settings))
-        (check_model_size if is_model else check_module_size)(name, settings, stored)
+def _beside(folder: Path, inner: Path, names: Collection[str]) -> set[str]:
+    """Names of the files directly in a module's folder."""
+    where = PurePosixPath(inner.relative_to(folder).as_posix())
+    return {path.name for path in map(PurePosixPath, names) if path.parent == where}
 
 
 def _settings(value: object) -> Iterator[tuple[str, object, int]]:

@@ -30,7 +30,7 @@ def hub(monkeypatch, tmp_path):
     """Answers for org/far, whose main is COMMIT; counts what is asked."""
     asked = []
 
-    def model_info(self, location, revision=None, timeout=None):
+    def model_info(self, location, revision=None, timeout=None, files_metadata=False):
         asked.append((location, revision))
         assert timeout is not None
         assert timeout <= 5

@@ -1,0 +1,68 @@
+"""Inspecting a folder that lies here whole."""
+
+from pathlib import Path
+
+from evaluations.errors import EvaluationError
+from evaluations.inspection.card import card_of
+from evaluations.inspection.facts import model_facts, vector_facts
+from evaluations.inspection.inspection import Facts, Inspection, What
+from evaluations.inspection.kinds import kind_of_folder
+from evaluations.systems import locations, safety, vector_files, weight_files
+from evaluations.systems.late_interaction import REPLACED_CLASSES
+from evaluations.systems.sparse_folder import check_sparse_folder
+
+_VECTOR_SIDES = ("documents", "queries")
+
+
+def inspect_folder(folder: Path, *, location: str = "", what: What = "folder") -> Inspection:
+    """Raises nothing that is the submitter's to mend: what is refused is in `why`."""
+    shown = location or str(folder)
+    try:
+        kind, because, options = kind_of_folder(folder)
+    except EvaluationError as error:
+        return Inspection(shown, what, None, "its settings cannot be read", False, str(error))
+    is_vectors = kind == "vectors"
+    try:
+        check_safe(folder, kind)
+        files = vector_files.checksums(folder) if is_vectors else locations.file_checksums(folder)
+        facts = vector_facts(folder) if is_vectors else model_facts(folder, kind, _parameters(folder))
+        why = ""
+    except EvaluationError as error:
+        files, facts, why = {}, Facts(), str(error)
+    return Inspection(
+        location=shown,
+        what=what,
+        kind=kind,
+        because=because,
+        safe=not why,
+        why=why,
+        revision=locations.checksum(files) if files else None,
+        files=len(files),
+        size_bytes=sum((folder / name).stat().st_size for name in files),
+        facts=facts,
+        card=card_of(folder),
+        options=options,
+    )
+
+
+def check_safe(folder: Path, kind: str | None) -> None:
+    """What loading it as this kind checks first. Raises EvaluationError."""
+    if kind == "vectors":
+        _check_vectors(folder)
+    elif kind == "sparse":
+        check_sparse_folder(folder)
+    else:
+        safety.check_folder(folder, replaced=REPLACED_CLASSES if kind == "late-interaction" else frozenset())
+
+
+def _check_vectors(folder: Path) -> None:
+    """That each dataset's files are there and described; their content is read when they are submitted."""
+    inner = sorted(path.parent for path in folder.glob("*/meta.json"))
+    for place in inner or [folder]:
+        vector_files.read_meta(vector_files.folder_for(place, None))
+        for side in _VECTOR_SIDES:
+            vector_files.vector_file(place, side)
+
+
+def _parameters(folder: Path) -> int:
+    return weight_files.parameters(weight_files.read_folders(safety.module_folders(folder)))

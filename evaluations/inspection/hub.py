@@ -1,0 +1,89 @@
+"""Inspecting a model of the hub by its small files: settings and the card, never weights or vocabularies."""
+
+import tempfile
+import time
+from pathlib import Path, PurePosixPath
+
+from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.inspection.card import card_of
+from evaluations.inspection.facts import model_facts
+from evaluations.inspection.folder import inspect_folder
+from evaluations.inspection.inspection import Facts, Inspection
+from evaluations.inspection.kinds import kind_of_folder
+from evaluations.systems import hub, locations, safety
+from evaluations.systems.late_interaction import REPLACED_CLASSES
+
+MAX_FILES = 40
+MAX_FILE_BYTES = 1024**2
+MAX_SECONDS = 20.0
+_READ = frozenset({
+    "config.json", "modules.json", "router_config.json", "config_sentence_transformers.json",
+    "sentence_bert_config.json", "tokenizer_config.json", "adapter_config.json", "README.md",
+})  # fmt: skip
+_PRESENCE = frozenset({"idf.json"})  # what counts is that it is there
+
+
+def inspect_hub(location: str, revision: str | None) -> Inspection:
+    """What `inspect_folder` says of a folder, of a hub id. A whole snapshot in the cache is asked first.
+
+    Raises what `locations.pin` raises for names; EvaluationFailed `HUB-UNREACHABLE`.
+    """
+    pinned = locations.pinned(location, revision)  # also checks both names
+    snapshot = hub.cached(location, pinned.revision)
+    if snapshot is not None:
+        return inspect_folder(snapshot, location=location, what="hub id")
+    described = hub.describe(location, pinned.revision)
+    with tempfile.TemporaryDirectory(prefix="hub-") as place:
+        folder = Path(place)
+        _fetch_small(location, described, folder)
+        return _inspect(location, described, folder)
+
+
+def _fetch_small(location: str, model: hub.HubModel, folder: Path) -> None:
+    end = time.monotonic() + MAX_SECONDS
+    for name in _plain(model.names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.name in _PRESENCE:
+            path.touch()
+        if path.name in _READ:
+            if time.monotonic() > end:
+                problem = f"the hub took over {MAX_SECONDS:g} s for the small files of {location}"
+                raise EvaluationFailed("HUB-UNREACHABLE", f"{problem}; try again later")
+            path.write_bytes(hub.read_small(location, model.commit, name, MAX_FILE_BYTES))
+
+
+def _plain(names: tuple[str, ...]) -> list[str]:
+    """At most so many, near the top first; a name that leads elsewhere is never written."""
+    paths = [PurePosixPath(name) for name in names]
+    inside = [path for path in paths if not path.is_absolute() and ".." not in path.parts]
+    wanted = [path for path in inside if path.name in _READ | _PRESENCE and len(path.parts) < 4]
+    return [str(path) for path in sorted(wanted, key=lambda path: len(path.parts))[:MAX_FILES]]
+
+
+def _inspect(location: str, model: hub.HubModel, folder: Path) -> Inspection:
+    kind, because, options, facts, why = None, "its settings cannot be read", {}, Facts(), ""
+    try:
+        kind, because, options = kind_of_folder(folder)
+        replaced = REPLACED_CLASSES if kind == "late-interaction" else frozenset()
+        own_adapter = "document_template" in options
+        safety.check_description(folder, model.names, own_adapter=own_adapter, replaced=replaced)
+        if model.parameters is not None:
+            safety.check_sizes(folder, model.parameters)
+        facts = model_facts(folder, kind, model.parameters)
+    except EvaluationError as error:
+        why = str(error).replace(folder.name, location)
+    return Inspection(
+        location=location,
+        what="hub id",
+        kind=kind,
+        because=because,
+        safe=not why,
+        why=why,
+        revision=model.commit,
+        files=len(model.digests),
+        size_bytes=model.size_bytes,
+        facts=facts,
+        card=card_of(folder),
+        options=options,
+    )

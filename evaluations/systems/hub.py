@@ -1,0 +1,165 @@
+"""The hub: which commit a name means, which files it has, and their content. Every question has a time limit.
+
+`HF_ENDPOINT` names another hub; with `HF_HUB_OFFLINE=1` only its cache on this machine is asked.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.model_files import FILE_SUFFIXES
+
+TIMEOUT_S = 5.0
+_WANTED = [f"*{suffix}" for suffix in FILE_SUFFIXES]
+_OTHER_BACKENDS = ["onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*"]
+GIT = "git:"
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A commit. `digests`: path of each file that a loader may read -> SHA-256 as 64 digits, or `git:` and
+    its blob's id where the hub gives no other. `names`: of all files. `parameters` None: it is not said.
+    """
+
+    commit: str
+    names: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    size_bytes: int = 0
+    parameters: int | None = None
+
+
+def describe(location: str, revision: str | None) -> HubModel:
+    """Raises EvaluationError `MODEL-GATED`, `MODEL-REVISION`, `MODEL-MISSING`, EvaluationFailed
+    `HUB-UNREACHABLE`. Downloads nothing.
+    """
+    from huggingface_hub import HfApi
+
+    shown = f"{location}@{revision}" if revision else location
+    info = _asked(
+        lambda: HfApi().model_info(location, revision=revision, files_metadata=True, timeout=TIMEOUT_S),
+        location,
+        shown,
+    )
+    if not info.sha:
+        raise EvaluationFailed("HUB-UNREACHABLE", f"the hub named no commit for {shown}; try again later")
+    siblings = list(getattr(info, "siblings", None) or [])
+    read = [file for file in siblings if _is_read(file.rfilename)]
+    total = getattr(getattr(info, "safetensors", None), "total", None)
+    return HubModel(
+        commit=str(info.sha),
+        names=tuple(file.rfilename for file in siblings),
+        digests={file.rfilename: digest for file in read if (digest := _digest(file))},
+        size_bytes=sum(file.size or 0 for file in read),
+        parameters=total if isinstance(total, int) else None,
+    )
+
+
+def cached(location: str, revision: str | None) -> Path | None:
+    """The snapshot in the hub's own cache, if it is whole."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            location,
+            revision=revision,
+            local_files_only=True,
+            allow_patterns=_WANTED,
+            ignore_patterns=_OTHER_BACKENDS,
+        )
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        return None
+    return Path(folder)
+
+
+def is_offline() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def download(location: str, commit: str) -> Path:
+    """Raises what `describe` raises."""
+    from huggingface_hub import snapshot_download
+
+    def fetch() -> str:
+        return str(
+            snapshot_download(
+                location, revision=commit, allow_patterns=_WANTED, ignore_patterns=_OTHER_BACKENDS
+            )
+        )
+
+    return Path(_asked(fetch, location, f"{location}@{commit}"))
+
+
+def read_small(location: str, commit: str, name: str, limit: int) -> bytes:
+    """One file's bytes, never more than the limit; a longer one is refused. Raises what `describe` raises."""
+    return _asked(lambda: _streamed(location, commit, name, limit), location, f"{location}@{commit}")
+
+
+def _streamed(location: str, commit: str, name: str, limit: int) -> bytes:
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+    content = bytearray()
+    request = get_session().stream(
+        "GET",
+        hf_hub_url(location, name, revision=commit),
+        headers=build_hf_headers(),
+        timeout=TIMEOUT_S,
+        follow_redirects=True,
+    )
+    with request as response:
+        hf_raise_for_status(response)
+        for piece in response.iter_bytes():
+            content += piece
+            if len(content) > limit:
+                raise EvaluationError(
+                    "MODEL-FILES", f"{name} is larger than the {limit:,} bytes that are read"
+                )
+    return bytes(content)
+
+
+def _asked(question: Callable[[], Any], location: str, shown: str) -> Any:
+    from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is its HTTP library's
+        GatedRepoError,
+        HfHubHTTPError,
+        HTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        return question()
+    except GatedRepoError as error:
+        raise EvaluationError(
+            "MODEL-GATED", f"{location} asks for its licence to be accepted on the hub"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise EvaluationError("MODEL-REVISION", f"the hub has no revision {shown}") from error
+    except RepositoryNotFoundError as error:
+        raise EvaluationError(
+            "MODEL-MISSING", f"the hub has no public model {location}; check its name"
+        ) from error
+    except (HfHubHTTPError, HTTPError, OSError) as error:
+        raise _unreachable(shown, error) from error
+
+
+def _unreachable(shown: str, error: Exception) -> EvaluationFailed:
+    problem = (
+        f"{shown} is in no local folder, and the hub cannot be reached ({type(error).__name__}: {error})"
+    )
+    return EvaluationFailed("HUB-UNREACHABLE", f"{problem[:400]}; try again later")
+
+
+def _is_read(name: str) -> bool:
+    parts = name.split("/")
+    hidden = any(part.startswith(".") for part in parts)
+    return name.endswith(FILE_SUFFIXES) and not hidden and not {"onnx", "openvino"} & set(parts[:-1])
+
+
+def _digest(file: Any) -> str | None:
+    sha256 = getattr(file.lfs, "sha256", None)
+    return sha256 or (f"{GIT}{file.blob_id}" if file.blob_id else None)
