@@ -9,7 +9,7 @@ from evaluations.inspection.card import card_of
 from evaluations.inspection.facts import model_facts
 from evaluations.inspection.folder import inspect_folder
 from evaluations.inspection.inspection import Facts, Inspection
-from evaluations.inspection.kinds import kind_of_folder
+from evaluations.inspection.kinds import Found, kind_of_folder
 from evaluations.systems import hub, locations, safety
 from evaluations.systems.late_interaction import REPLACED_CLASSES
 
@@ -62,9 +62,11 @@ def _plain(names: tuple[str, ...]) -> list[str]:
 
 
 def _inspect(location: str, model: hub.HubModel, folder: Path) -> Inspection:
-    kind, because, options, facts, why = None, "its settings cannot be read", {}, Facts(), ""
+    found: Found = (None, "its settings cannot be read", {})
+    facts, why = Facts(), ""
     try:
-        kind, because, options = kind_of_folder(folder)
+        found = kind_of_folder(folder)
+        kind, _, options = found
         replaced = REPLACED_CLASSES if kind == "late-interaction" else frozenset()
         own_adapter = "document_template" in options
         safety.check_description(folder, model.names, own_adapter=own_adapter, replaced=replaced)
@@ -76,8 +78,8 @@ def _inspect(location: str, model: hub.HubModel, folder: Path) -> Inspection:
     return Inspection(
         location=location,
         what="hub id",
-        kind=kind,
-        because=because,
+        kind=found[0],
+        because=found[1],
         safe=not why,
         why=why,
         revision=model.commit,
@@ -85,5 +87,5 @@ def _inspect(location: str, model: hub.HubModel, folder: Path) -> Inspection:
         size_bytes=model.size_bytes,
         facts=facts,
         card=card_of(folder),
-        options=options,
+        options=found[2],
     )

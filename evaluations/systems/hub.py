@@ -6,12 +6,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.model_files import FILE_SUFFIXES
 
 TIMEOUT_S = 5.0
+Answer = TypeVar("Answer")
 _WANTED = [f"*{suffix}" for suffix in FILE_SUFFIXES]
 _OTHER_BACKENDS = ["onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*"]
 GIT = "git:"
@@ -101,7 +102,8 @@ def read_small(location: str, commit: str, name: str, limit: int) -> bytes:
 
 def _streamed(location: str, commit: str, name: str, limit: int) -> bytes:
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub.utils._headers import build_hf_headers
+    from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
     content = bytearray()
     request = get_session().stream(
@@ -122,7 +124,7 @@ def _streamed(location: str, commit: str, name: str, limit: int) -> bytes:
     return bytes(content)
 
 
-def _asked(question: Callable[[], Any], location: str, shown: str) -> Any:
+def _asked(question: Callable[[], Answer], location: str, shown: str) -> Answer:
     from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is its HTTP library's
         GatedRepoError,
         HfHubHTTPError,
