@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from evaluations.artefacts import RUN, write_run
 from evaluations.errors import EvaluationError
 from evaluations.search.order import id_ranks, top_k
-from evaluations.systems import RankedList, Run
-from evaluations.systems.trec import RunLimits, read_run
+from evaluations.systems import RankedList, Run, trec
+from evaluations.systems.trec import BLOCK_BYTES, RunLimits, read_run
 
 QUERIES = {"q1", "q2"}
 
@@ -158,7 +158,7 @@ def test_a_line_of_200_megabytes_is_refused_without_being_read():
 
         taken = 0
 
-        def readline(self, size=-1):
+        def read(self, size=-1):
             assert size > 0
             self.taken += size
             return b"x" * size
@@ -166,7 +166,7 @@ def test_a_line_of_200_megabytes_is_refused_without_being_read():
     stream = Endless(b"xx")
     with pytest.raises(EvaluationError, match="RUN-LINE"):
         read_run(stream, QUERIES)
-    assert stream.taken < 10_000
+    assert stream.taken <= 2 * BLOCK_BYTES + 2
 
 
 def test_a_gzip_bomb_is_refused_before_it_fills_the_memory():
@@ -211,6 +211,48 @@ def test_any_bytes_are_read_or_refused_by_name(content):
     except EvaluationError as error:
         codes.append(error.code)
     assert all(code.startswith("RUN-") for code in codes)
+
+
+def lines_of(*columns):
+    return st.tuples(*map(st.sampled_from, columns)).map(b" ".join)
+
+
+PLAIN = lines_of(
+    [b"q1", b"q2", b"q3"], [b"Q0"], [b"d%d" % i for i in range(40)], [b"1", b"2", b"30"],
+    [b"1.5", b"-2e-3", b"7", b"0", b"-0"], [b"t"],
+)  # fmt: skip
+ODD = lines_of(
+    [b"q1", b"q\xc3\xa9", b"\xef\xbb\xbfq1"], [b"Q0", b"Q0  "], [b"d\xc2\xa0x", b"d\x1c", b"d\xff", b"d\0"],
+    [b"-", b"1" * 30, b"-1", b"\xd9\xa1"], [b"1", b"1_0", b"nan", b"1e39", b".", b"+.5"], [b"t", b"t\r", b""],
+) | st.sampled_from([b"", b"\r", b"q1 Q0 d1 1 1", b"q1 Q0 d1 1 1 t t"])  # fmt: skip
+
+
+def outcome(content, monkeypatch, block_bytes, *, many_at_once):
+    with monkeypatch.context() as patched:
+        patched.setattr(trec, "BLOCK_BYTES", block_bytes)
+        if not many_at_once:
+            patched.setattr(trec, "parsed", lambda _: None)
+        try:
+            run = read(content, limits=RunLimits(bytes=900, lines=30))
+        except EvaluationError as error:
+            return str(error)
+    lists = {query: (list(each.document_ids), each.scores.tolist()) for query, each in run.lists.items()}
+    return lists, run.warnings
+
+
+@given(st.lists(PLAIN | PLAIN | PLAIN | ODD, max_size=40), st.sampled_from([b"", b"\n"]))
+def test_lines_taken_many_at_once_give_what_they_give_one_by_one(lines, end):
+    content = b"\n".join(lines) + end
+    with pytest.MonkeyPatch.context() as patch:
+        one_by_one = outcome(content, patch, 1 << 20, many_at_once=False)
+        for block_bytes in (1, 17, 64, 300, 1 << 20):
+            assert outcome(content, patch, block_bytes, many_at_once=True) == one_by_one
+
+
+def test_the_line_of_a_duplicate_is_named_among_many():
+    text = "".join(f"q1 Q0 d{i} {i} {-i} t\n" for i in range(5000))
+    message = refusal(text + "q2 Q0 d7 1 1 t\nq1 Q0 d4999 1 1 t\n")
+    assert message.startswith("error[RUN-DUPLICATE]: line 5002 of the run")
 
 
 IDS = st.text(st.characters(min_codepoint=33, exclude_categories=("Cs",)), min_size=1, max_size=8).filter(
