@@ -65,7 +65,7 @@ def _vocabulary_fields() -> dict[str, forms.Field]:
         required=False,
         label="Vocabulary of a model",
         help_text=f"Empty for words. A model of the Hugging Face hub, such as {EXAMPLE}, for the tokens of"
-        " its own vocabulary; stemmer and stop words are then none.",
+        " its own vocabulary; set stemmer and stop words to none then.",
         widget=fields["location"].widget,
     )
     return {"location": location, "revision": fields["revision"]}

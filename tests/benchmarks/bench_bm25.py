@@ -1,9 +1,11 @@
 """BM25 from texts to ranked lists, against bm25s alone as its users call it."""
 
 import statistics
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from tests.benchmarks import lexical_corpus as corpus
 from tests.benchmarks.alternation import Duel, Turn, contender
@@ -26,13 +28,14 @@ class Player:
     title: str
     engine: str
     arguments: tuple[str | int, ...] = ()
+    any_size: bool = True
 
 
 OURS = Player("**ours**", "Ours")
 PEERS = (
     Player("bm25s, numpy", "Bm25s", ("numpy", 0)),
-    Player("bm25s, numpy, threads in retrieval", "Bm25s", ("numpy", CORES)),
-    Player("bm25s, numba", "Bm25s", ("numba", 0)),
+    Player("bm25s, numpy, threads in retrieval", "Bm25s", ("numpy", CORES), any_size=False),
+    Player("bm25s, numba", "Bm25s", ("numba", 0), any_size=False),
     Player("bm25s, numba, threads in retrieval", "Bm25s", ("numba", CORES)),
 )
 
@@ -68,16 +71,21 @@ def run(size: Size) -> Section:
 
 
 def _play(documents: int | None, rounds: int) -> dict[Player, Played]:
+    players = [player for player in (OURS, *PEERS) if player.any_size or documents != MILLION]
     played: dict[Player, Played] = {}
-    for _ in range(rounds):
-        for player in (OURS, *PEERS):
-            before = played[player].turns if player in played else ()
-            played[player] = _turn(player, documents, before)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if documents is not None:
+            corpus.write(folder, documents)
+        for _ in range(rounds):
+            for player in players:
+                before = played[player].turns if player in played else ()
+                played[player] = _turn(player, None if documents is None else folder, before)
     return played
 
 
-def _turn(player: Player, documents: int | None, before: tuple[Turn, ...]) -> Played:
-    with contender(f"{ENGINES}:{player.engine}", documents, *player.arguments) as engine:
+def _turn(player: Player, folder: Path | None, before: tuple[Turn, ...]) -> Played:
+    with contender(f"{ENGINES}:{player.engine}", folder, *player.arguments) as engine:
         turns = (*before, engine.turn())
         return Played(turns, engine.facts.threads, engine.profile(), engine.peak_bytes(), engine.result())
 
@@ -145,6 +153,7 @@ _NOTES = (
     "bm25s cuts ties without looking at ids, and adds in float32: its first 10 may differ from ours there.",
     "With the numba backend, each new bm25s index compiles its functions anew; that is in its time, since "
     "whoever calls it pays for it.",
+    "At a million documents bm25s runs as it does by default, and with all it has.",
     "Threads are those of the retrieval: tokenising and indexing take one thread in every engine.",
 )
 

@@ -32,13 +32,24 @@ def scifact() -> tuple[Texts, Texts] | None:
     return dict(zip(dataset.documents.ids, dataset.documents.texts, strict=True)), dict(dataset.queries)
 
 
-def synthetic(documents: int) -> tuple[Texts, Texts]:
-    """The same for every call, and the first of many are those of few."""
-    texts = [text for block in _blocks(documents) for text in block]
+def write(folder: Path, documents: int) -> None:
+    """documents.txt and queries.txt, a text a line; the first documents of many are those of few."""
     rng = np.random.default_rng(1)
-    asked = [texts[place].split() for place in rng.integers(0, len(texts), QUERIES)]
-    queries = {f"q{number}": " ".join(rng.choice(words, QUERY_LENGTH)) for number, words in enumerate(asked)}
-    return {f"d{number}": text for number, text in enumerate(texts)}, queries
+    asked = set(rng.integers(0, documents, QUERIES).tolist())
+    with (folder / "documents.txt").open("w") as lines, (folder / "queries.txt").open("w") as queries:
+        for number, text in enumerate(text for block in _blocks(documents) for text in block):
+            lines.write(f"{text}\n")
+            if number in asked:
+                queries.write(f"{' '.join(rng.choice(text.split(), QUERY_LENGTH))}\n")
+
+
+def read(folder: Path) -> tuple[Texts, Texts]:
+    """What `write` wrote, by id."""
+    documents, queries = (
+        (folder / name).read_text().splitlines() for name in ("documents.txt", "queries.txt")
+    )
+    named = {f"d{number}": text for number, text in enumerate(documents)}
+    return named, {f"q{number}": text for number, text in enumerate(queries)}
 
 
 def _blocks(documents: int) -> Iterator[list[str]]:

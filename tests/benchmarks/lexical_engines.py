@@ -3,6 +3,7 @@
 import os
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ WARM = 2000  # documents that are gone through first: what is compiled, cached o
 class _Engine:
     index_bytes = 0
 
-    def __init__(self, documents: int | None) -> None:
-        """Of SciFact where `documents` is None."""
-        found = corpus.scifact() if documents is None else corpus.synthetic(documents)
+    def __init__(self, folder: Path | None) -> None:
+        """Of SciFact where `folder` is None, else of what lexical_corpus wrote there."""
+        found = corpus.scifact() if folder is None else corpus.read(folder)
         assert found is not None
         texts, self._queries = found
         self._ids, self._texts = list(texts), list(texts.values())
@@ -65,10 +66,10 @@ class Ours(_Engine):
 class Bm25s(_Engine):
     version = f"bm25s {version('bm25s')}"
 
-    def __init__(self, documents: int | None, backend: str, threads: int) -> None:
+    def __init__(self, folder: Path | None, backend: str, threads: int) -> None:
         self._backend, self.threads = backend, threads or 1
         self._n_threads = threads
-        super().__init__(documents)
+        super().__init__(folder)
 
     def _go(self, ids: list[str], texts: list[str]) -> list[list[str]]:
         import bm25s
