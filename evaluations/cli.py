@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         add("inspect", help="what a folder, an archive, a hub id or a system is, and whether it is safe")
     )
     _add_compare(add("compare", help="the differences of two reports"))
+    _add_host(add("host", help="this machine's profile, and what the latency track's references take on it"))
     return parser
 
 
@@ -92,6 +93,14 @@ def _add_measure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=_positive, metavar="N", help="for the model (default: the libraries' choice)"
     )
+    parser.add_argument(
+        "--query-threads", type=_positive, default=1, metavar="N",
+        help="of one query in the latency track (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE",
+        help="what the latency track's references take on this host when it is well; host --write makes one",
+    )  # fmt: skip
     parser.set_defaults(run=commands.measure)
 
 
@@ -116,6 +125,14 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reports", nargs=2, type=Path, metavar="REPORT", help="report.json or its folder")
     parser.set_defaults(run=commands.compare)
+
+
+def _add_host(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--write", type=Path, metavar="FILE", help="store it as this host's baseline")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
+    parser.add_argument("--query-threads", type=_positive, default=1, metavar="N")
+    parser.set_defaults(run=commands.host)
 
 
 def _add_option(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,15 @@ from evaluations.artefacts import PER_QUERY, RUN
 from evaluations.datasets import BENCHMARKS, REGISTERED, Dataset, Registered, load
 from evaluations.errors import EvaluationError
 from evaluations.inspection import FACTS, inspect_folder, inspect_location
+from evaluations.latency.baseline import (
+    calibrate,
+    calibration_paths,
+    new_baseline,
+    read_baseline,
+)
+from evaluations.latency.host import host_profile
+from evaluations.latency.quiet import quiet
+from evaluations.latency.session import Settings
 from evaluations.progress import Progress, for_console
 from evaluations.report import REPORT, Report, read_report
 from evaluations.retrieval.measures import Measure, default_measures, parse_measures
@@ -84,6 +93,28 @@ def compare(options: Namespace) -> None:
         print(line)
 
 
+def host(options: Namespace) -> None:
+    """The profile, and the references' calibration, which takes seconds and must meet a quiet machine."""
+    profile = host_profile()
+    print(f"host profile {profile.hash}")
+    for name, value in {**profile.facts, **profile.versions}.items():
+        print(f"  {name:<24} {value}")
+    paths = calibration_paths(_device(options.device), options.precision)
+    with quiet(options.query_threads):
+        found = calibrate(paths, options.query_threads)
+    for name, time_ms in found.items():
+        print(f"  {name:<24} {time_ms:.4g} ms a query")
+    if options.write:
+        new_baseline(profile, found).write(options.write, profile)
+        print(f"in {options.write}")
+
+
+def _device(wanted: str) -> str:
+    from evaluations.systems.devices import resolve_device
+
+    return resolve_device(wanted)
+
+
 def _request(options: Namespace) -> pipeline.Request:
     tracks = tuple(track.strip() for track in options.tracks.split(",") if track.strip())
     return pipeline.Request(
@@ -92,6 +123,8 @@ def _request(options: Namespace) -> pipeline.Request:
         tracks=tracks,
         runtime=Runtime(options.device, options.threads),
         command=options.recipe,
+        latency=Settings(threads=options.query_threads),
+        baseline=read_baseline(options.baseline) if options.baseline else None,
     )
 
 
@@ -129,6 +162,8 @@ def _show(report: Report, options: Namespace) -> None:
     print(f"\n{comparison.system_title(report)} on {report.dataset['name']} ({report.dataset['split']})")
     for track, findings in report.tracks.items():
         print(f"{track}  [protocol {report.protocol[track]['hash']}]")
+        if "rejected" in findings.details:
+            print(f"  rejected: {findings.details['rejected']}")
         for name in findings.metrics:
             print(f"  {name:<28} {comparison.shown(findings.metrics[name])}{_reason(findings, name)}")
     written = [name for name in (REPORT, RUN, PER_QUERY) if (options.out / name).is_file()]

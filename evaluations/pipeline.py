@@ -14,13 +14,23 @@ from evaluations import provenance
 from evaluations.artefacts import RUN, write_per_query, write_run
 from evaluations.datasets import Dataset
 from evaluations.errors import EvaluationError
+from evaluations.latency.baseline import Baseline
+from evaluations.latency.session import Settings
+from evaluations.latency.track import measure_latency
 from evaluations.progress import Progress
-from evaluations.protocol import DEPTH, Protocol, retrieval_protocol, sparsity_protocol
+from evaluations.protocol import (
+    DEPTH,
+    Fact,
+    Protocol,
+    latency_protocol,
+    retrieval_protocol,
+    sparsity_protocol,
+)
 from evaluations.report import Report, read_report
 from evaluations.retrieval.measures import Measure, default_measures
 from evaluations.retrieval.scoring import complete_depth, cut, effectiveness, without_self_hits
 from evaluations.systems import Kind, Run, Runtime, System, SystemSpec, kind_of, needs_corpus
-from evaluations.systems.base import ByDataset, Composite
+from evaluations.systems.base import ByDataset, Composite, Timed
 from evaluations.systems.trec import read_run
 from evaluations.tracks import TRACKS, Findings
 
@@ -31,7 +41,8 @@ BUILT_TRACKS = ("retrieval", "sparsity")
 class Request:
     """One evaluation: a pinned system, the folder for what it writes, the tracks, and where it runs.
 
-    `command` is what a person types to repeat it.
+    `command` is what a person types to repeat it. `baseline`: what the latency track's references took on
+    this host when it was well.
     """
 
     spec: SystemSpec
@@ -39,6 +50,8 @@ class Request:
     tracks: tuple[str, ...] = BUILT_TRACKS
     runtime: Runtime = field(default_factory=Runtime)
     command: str = ""
+    latency: Settings = field(default_factory=Settings)
+    baseline: Baseline | None = None
 
 
 def evaluate(
@@ -56,7 +69,10 @@ def evaluate(
 
 
 def measure(request: Request, dataset: Dataset, progress: Progress | None = None) -> Report:
-    """Runs the system over the judged queries; writes `run.trec.gz` and a report without effectiveness."""
+    """Runs the system over the judged queries; writes `run.trec.gz` and a report without effectiveness.
+
+    For the latency track alone the queries are timed one by one, and there is no run.
+    """
     progress = progress or Progress()
     kind = kind_of(request.spec.kind)
     check_tracks(kind, request.tracks)
@@ -67,12 +83,16 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     with progress.stage("loading"):
         spec = kind.pin(request.spec, allow_path=True)
         system = kind.load(spec, request.runtime)
-    run = _retrieved(system, dataset, progress)
-    for warning in run.warnings:
+    _index(system, dataset, progress)
+    run = _retrieved(system, dataset, progress) if set(request.tracks) - {"latency"} else None
+    warnings = run.warnings if run else ()
+    for warning in warnings:
         progress.note(f"warning: {warning}")
     findings = {"sparsity": system.sparsity()} if "sparsity" in request.tracks else {}
+    if "latency" in request.tracks:
+        findings["latency"] = _latency(system, dataset, request, progress)
     report = Report(
-        system={**_described(spec, system), "warnings": list(run.warnings)},
+        system={**_described(spec, system), "warnings": list(warnings)},
         dataset=_dataset_facts(dataset),
         protocol={track: _protocol(track, dataset, found).to_dict() for track, found in findings.items()},
         provenance=_provenance(started, request.command, progress, system.provenance()),
@@ -80,7 +100,8 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     )
     request.out.mkdir(parents=True, exist_ok=True)
     with progress.stage("writing"):
-        write_run(request.out, run, kind.name)
+        if run is not None:
+            write_run(request.out, run, kind.name)
         report.write(request.out)
     return report
 
@@ -131,15 +152,24 @@ def check_tracks(kind: Kind, tracks: Sequence[str]) -> None:
         raise EvaluationError("TRACK-UNKNOWN", f"name at least one track of: {', '.join(kind.tracks)}")
 
 
-def _retrieved(system: System, dataset: Dataset, progress: Progress) -> Run:
-    """The run to depth `DEPTH`. One more is asked for where self-hits are then taken out."""
+def _index(system: System, dataset: Dataset, progress: Progress) -> None:
     if isinstance(system, ByDataset):
         system.choose(dataset.name, dataset.document_ids)
     if isinstance(system, Composite):
         system.finish_lists(partial(_final, dataset=dataset))
     system.index(dataset.documents, progress)
+
+
+def _retrieved(system: System, dataset: Dataset, progress: Progress) -> Run:
+    """The run to depth `DEPTH`. One more is asked for where self-hits are then taken out."""
     run = system.retrieve(dataset.queries, DEPTH + (dataset.self_hits == "remove"), progress)
     return _final(run, dataset)
+
+
+def _latency(system: System, dataset: Dataset, request: Request, progress: Progress) -> Findings:
+    assert isinstance(system, Timed)  # noqa: S101 - as the kind's tracks promise
+    path = system.query_path(request.latency.k, request.latency.threads)
+    return measure_latency(path, dataset, request.latency, progress, request.baseline)
 
 
 def _final(run: Run, dataset: Dataset) -> Run:
@@ -180,6 +210,8 @@ def _may_be_cut(system: Mapping[str, object]) -> bool:
 def _protocol(track: str, dataset: Dataset, findings: Findings) -> Protocol:
     if track == "retrieval":
         return retrieval_protocol(dataset)
+    if track == "latency":
+        return latency_protocol(dataset, cast("Mapping[str, Fact]", findings.details["session"]))
     vocabulary = findings.details.get("vocabulary")
     return sparsity_protocol(dataset, vocabulary if isinstance(vocabulary, int) else None)
 

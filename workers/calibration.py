@@ -30,7 +30,7 @@ def write_baseline(folder: Path, device: str, watcher: Watcher, limits: Limits) 
     content = {
         "schema": SCHEMA,
         "host": profile.to_dict(),
-        "p50_ms": registry.baseline(profile.hash),
+        "times_ms": registry.baseline(profile.hash),
         "measured": "the median of this host's calibrations",
     }
     (folder / BASELINE).write_text(json.dumps(content), encoding="utf-8")
@@ -44,7 +44,7 @@ def _calibrate(profile: str, folder: Path, device: str, watcher: Watcher, limits
     except (EvaluationError, OSError, ValueError) as error:
         registry.record_calibration(profile, {}, str(error))
         raise EvaluationFailed("CALIBRATION", f"this host could not be calibrated: {error}") from error
-    registry.record_calibration(profile, found["p50_ms"])
+    registry.record_calibration(profile, found["times_ms"])
 
 
 def _step(folder: Path, device: str) -> Step:

@@ -12,31 +12,33 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluations import provenance
 from evaluations.artefacts import write_atomically
 from evaluations.datasets import load
 from evaluations.errors import EvaluationError
 from evaluations.latency import references
-from evaluations.latency.harness import timed
+from evaluations.latency.harness import Times, timed
 from evaluations.latency.host import HostProfile
 from evaluations.latency.references import BM25, ENCODER, SCAN
 from evaluations.latency.schedule import CHUNK, LEAST_WARMUP, query_order
+from evaluations.latency.statistics import calibrated
 from evaluations.systems.base import QueryPath
 
 SCHEMA = 1
 K = 10
 LEAST_CHUNKS = 5
-LEAST_NS = 500_000_000
+LEAST_NS = 1_000_000_000
 SEED = 60
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """`p50_ms` by `key_of`. `host`: the hash of the profile of the machine that measured it."""
+    """`times_ms` by `key_of` and statistic, as `bm25 cpu 1 p50`. `host`: the hash of the host's profile."""
 
     host: str
-    p50_ms: Mapping[str, float]
+    times_ms: Mapping[str, float]
     measured: str
 
     def write(self, path: Path, profile: HostProfile) -> None:
@@ -44,7 +46,7 @@ class Baseline:
         content = {
             "schema": SCHEMA,
             "host": profile.to_dict(),
-            "p50_ms": dict(self.p50_ms),
+            "times_ms": dict(self.times_ms),
             "measured": self.measured,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ def read_baseline(path: Path) -> Baseline:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema is {content['schema']!r:.20}, not {SCHEMA}")
-        found = {str(name): float(value) for name, value in content["p50_ms"].items()}
+        found = {str(name): float(value) for name, value in content["times_ms"].items()}
         if not all(0 < value < float("inf") for value in found.values()):
             raise ValueError("a time that is no positive number")
         return Baseline(str(content["host"]["hash"]), found, str(content["measured"]))
@@ -77,18 +79,22 @@ def key_of(name: str, path: QueryPath, threads: int) -> str:
 def calibration_paths(device: str, precision: str) -> dict[str, QueryPath]:
     """All references, BM25 over `mini`. The encoder is left out where its model is not here."""
     found = {BM25: mini_bm25(), SCAN: references.scan_path(device, K)}
-    encoder = references.encoder_path(device, precision, K)
+    encoder = references.encoder_path(device, precision)
     return found if encoder is None else {**found, ENCODER: encoder}
 
 
 def calibrate(paths: Mapping[str, QueryPath], threads: int) -> dict[str, float]:
-    """p50 in ms of each path over the queries of `mini`, by `key_of`. To be called in `quiet`."""
+    """Milliseconds of each path over the queries of `mini`, by `key_of` and statistic, in `quiet`."""
     texts = list(dict.fromkeys(load("mini", corpus=False).queries.values()))
-    return {key_of(name, path, threads): _p50_ms(path, texts) for name, path in paths.items()}
+    return {
+        f"{key_of(name, path, threads)} {statistic}": value
+        for name, path in paths.items()
+        for statistic, value in calibrated(_chunks(path, texts)).items()
+    }
 
 
-def new_baseline(profile: HostProfile, p50_ms: Mapping[str, float]) -> Baseline:
-    return Baseline(profile.hash, dict(p50_ms), provenance.now())
+def new_baseline(profile: HostProfile, found: Mapping[str, float]) -> Baseline:
+    return Baseline(profile.hash, dict(found), provenance.now())
 
 
 def mini_bm25() -> QueryPath:
@@ -98,11 +104,13 @@ def mini_bm25() -> QueryPath:
     return references.bm25_path(documents, K)
 
 
-def _p50_ms(path: QueryPath, texts: list[str]) -> float:
+def _chunks(path: QueryPath, texts: list[str]) -> NDArray[np.int64]:
+    """Times of whole queries in ns, shape (chunks, queries of a chunk)."""
     order = query_order(len(texts), SEED)
     timed(path, [texts[place] for place in islice(order, LEAST_WARMUP)])
-    chunks: list[list[tuple[int, int, int]]] = []
+    chunks: list[Times] = []
     started = time.perf_counter_ns()
     while len(chunks) < LEAST_CHUNKS or time.perf_counter_ns() - started < LEAST_NS:
         chunks.append(timed(path, [texts[place] for place in islice(order, CHUNK)]))
-    return float(np.median(np.array(chunks).sum(axis=2))) * 1e-6
+    totals: NDArray[np.int64] = np.array(chunks, dtype=np.int64).sum(axis=2)
+    return totals

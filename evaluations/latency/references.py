@@ -65,13 +65,13 @@ class References:
         return all(name in self.paths for name in self.matched.names)
 
 
-def references_for(system: QueryPath, documents: Documents, k: int) -> References:
+def references_for(system: QueryPath, documents: Documents, k: int, threads: int) -> References:
     """Those that the system's matched sum needs, and BM25."""
     matched = matched_sum(system)
-    paths = {BM25: bm25_path(documents, k)}
+    paths = {BM25: bm25_path(documents, k, threads)}
     absent = {}
     if ENCODER in matched.names:
-        encoder = encoder_path(system.device, system.precision, k)
+        encoder = encoder_path(system.device, system.precision)
         if encoder is None:
             absent[ENCODER] = f"the reference model {ENCODER_MODEL} is not on this machine"
         else:
@@ -88,16 +88,16 @@ def matched_sum(system: QueryPath) -> Sum:
     return Sum(encoding, (BM25, ("search",)) if sparse else (SCAN, ("search",)))
 
 
-def bm25_path(documents: Documents, k: int) -> QueryPath:
+def bm25_path(documents: Documents, k: int, threads: int = 1) -> QueryPath:
     from evaluations.systems.bm25 import KIND  # here, since systems know nothing of being timed
 
     system = KIND.load(KIND.spec(), Runtime())
     system.index(documents, Progress())
     assert isinstance(system, Timed)  # noqa: S101 - as every kind with the latency track
-    return system.query_path(k)
+    return system.query_path(k, threads)
 
 
-def encoder_path(device: str, precision: str, k: int) -> QueryPath | None:
+def encoder_path(device: str, precision: str) -> QueryPath | None:
     """The way to a query's vector; its search is none of the reference. None where the model is not here."""
     location = encoder_location()
     if location is None:
@@ -107,7 +107,7 @@ def encoder_path(device: str, precision: str, k: int) -> QueryPath | None:
     spec = KIND.spec(location, options={"precision": precision})
     system = KIND.load(spec, Runtime(device))
     assert isinstance(system, Timed)  # noqa: S101 - as above
-    return replace(system.query_path(k), search=lambda _: _NOTHING, engine="none")
+    return replace(system.query_path(k=1, threads=1), search=lambda _: _NOTHING, engine="none")
 
 
 def encoder_location() -> str | None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from evaluations.datasets import Dataset, Documents
 from evaluations.errors import EvaluationError
@@ -16,7 +15,7 @@ from evaluations.latency.host import HostProfile, host_profile
 from evaluations.latency.quiet import Quiet, quiet
 from evaluations.latency.references import BM25, References
 from evaluations.latency.schedule import Schedule
-from evaluations.latency.statistics import Ratio, block_variation, ratio
+from evaluations.latency.statistics import Ratio, block_variation, mean, p50, ratio
 from evaluations.progress import Progress
 from evaluations.protocol import Fact
 from evaluations.systems.base import QueryPath
@@ -27,12 +26,11 @@ K = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """`baseline`: the file with what the references took on this host when it was well."""
+    """`threads`: of each query."""
 
     threads: int = 1
     k: int = K
     schedule: Schedule = field(default_factory=Schedule)
-    baseline: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def record(
     """
     host, texts = host_profile(), list(dict.fromkeys(dataset.queries.values()))
     with progress.stage("loading"):
-        found = known or references.references_for(path, _documents(dataset), settings.k)
+        found = known or references.references_for(path, _documents(dataset), settings.k, settings.threads)
         calibrated = {**found.paths, BM25: baseline.mini_bm25()}
     least = settings.schedule.blocks * settings.schedule.chunks * settings.schedule.chunk
     with progress.stage("timing", total=least), quiet(settings.threads) as still:
@@ -114,12 +112,11 @@ def record(
 
 def session_gates(session: Session, stored: Baseline | None) -> list[Gate]:
     """Of the protocol's section on gates, in its order."""
-    recordings, conditions = session.recordings, session.conditions
-    varied = {name: block_variation(recordings[name].totals) for name in session.references.paths}
+    conditions, paths = session.conditions, session.references.paths
     ratio_of_parts = session.matched_ratio or session.bm25_ratio
     on_card = session.path.device == "cuda"
     return [
-        *(gates.variation_gate(name, found) for name, found in varied.items()),
+        *(_variation_gate(name, session.recordings[name]) for name in paths),
         *_baseline_gates(session, stored),
         gates.ratio_gate(ratio_of_parts.variation),
         gates.throttling_gate("thermal throttling", conditions["thermal_throttles"]),
@@ -128,13 +125,18 @@ def session_gates(session: Session, stored: Baseline | None) -> list[Gate]:
     ]
 
 
+def _variation_gate(name: str, recording: Recording) -> Gate:
+    blocks = recording.totals
+    return gates.variation_gate(name, block_variation(blocks, p50), block_variation(blocks, mean))
+
+
 def _baseline_gates(session: Session, stored: Baseline | None) -> list[Gate]:
     if stored is None:
         return gates.baseline_gates(session.calibration, None, "no baseline was given")
     if stored.host != session.host.hash:
         why = f"the baseline is of host profile {stored.host}, this is {session.host.hash}"
         return gates.baseline_gates(session.calibration, None, why)
-    return gates.baseline_gates(session.calibration, stored.p50_ms, "")
+    return gates.baseline_gates(session.calibration, stored.times_ms, "")
 
 
 def _documents(dataset: Dataset) -> Documents:

@@ -51,6 +51,16 @@ class Ratio:
         return variation(self.blocks)
 
 
+def calibrated(chunks: NDArray[np.int64]) -> dict[str, float]:
+    """`p50` and `mean` in ms of a calibration's queries, shape (chunks, queries of a chunk), in ns.
+
+    The mean is taken of a tenth of the time after the other, and the median of these means: one stall does
+    not move it, a share of the processor that is always missing does.
+    """
+    means = [part.mean() for part in np.array_split(chunks, min(10, len(chunks)))]
+    return {"p50": p50(chunks) * _MS, "mean": float(np.median(means)) * _MS}
+
+
 def summary(blocks: Sequence[Block], seed: int) -> Summary:
     """Quantiles interpolate linearly between order statistics (Hyndman and Fan's type 7)."""
     times = _joined(blocks)
@@ -83,8 +93,12 @@ def variation(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1) / np.mean(values))
 
 
-def block_variation(blocks: Sequence[Block], statistic: Callable[[Block], float] = p50) -> float:
+def block_variation(blocks: Sequence[Block], statistic: Callable[[Block], float]) -> float:
     return variation([statistic(block) for block in blocks])
+
+
+def mean(times: NDArray[np.int64]) -> float:
+    return float(np.mean(times))
 
 
 def _points(times: NDArray[np.int64]) -> dict[str, float]:

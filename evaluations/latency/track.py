@@ -10,7 +10,7 @@ from evaluations.latency.baseline import Baseline
 from evaluations.latency.gates import Gate
 from evaluations.latency.harness import EMPTY, PARTS, Recording
 from evaluations.latency.session import SYSTEM, Session, Settings, record, session_gates
-from evaluations.latency.statistics import P99_SAMPLES, Interval, block_variation, p50, summary
+from evaluations.latency.statistics import P99_SAMPLES, Interval, block_variation, mean, p50, summary
 from evaluations.progress import Progress
 from evaluations.systems.base import QueryPath
 from evaluations.tracks import Findings
@@ -77,7 +77,7 @@ def _details(session: Session) -> dict[str, object]:
         "system": {"encoder": path.encoder, "index": path.index, "precision": path.precision},
         "matched_reference": str(session.references.matched),
         "references": {name: _reference(session.recordings[name]) for name in session.references.paths},
-        "calibration_p50_ms": dict(session.calibration),
+        "calibration_ms": dict(session.calibration),
         "harness_overhead_p50_us": _p50(session.recordings[EMPTY]) * _US,
         "queries": {
             "distinct": session.distinct_queries,
@@ -92,7 +92,12 @@ def _details(session: Session) -> dict[str, object]:
 
 
 def _reference(recording: Recording) -> dict[str, float]:
-    return {"p50_ms": _p50(recording) * _MS, "block_variation": block_variation(recording.totals)}
+    blocks = recording.totals
+    return {
+        "p50_ms": _p50(recording) * _MS,
+        "p50_variation": block_variation(blocks, p50),
+        "mean_variation": block_variation(blocks, mean),
+    }
 
 
 def _p50(recording: Recording) -> float:

@@ -222,8 +222,11 @@ class QueryPath:
 class Timed(Protocol):
     """What a system of a kind with the latency track has besides."""
 
-    def query_path(self, k: int) -> QueryPath:
-        """The way to the first k documents, one query at a time in the calling thread. After `index`."""
+    def query_path(self, k: int, threads: int) -> QueryPath:
+        """The way to the first k documents, one query at a time. To be asked for after `index`.
+
+        `threads`: of one query's search; the libraries' own threads are for the caller to limit.
+        """
 
 
 @runtime_checkable

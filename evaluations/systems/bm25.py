@@ -107,7 +107,7 @@ class Bm25:
         """Rows are places of documents in the corpus that was indexed. In this thread."""
         return self._index.search_one(query.terms, query.weights, k, query.base)
 
-    def query_path(self, k: int) -> QueryPath:
+    def query_path(self, k: int, threads: int) -> QueryPath:
         return QueryPath(self.tokenise, self.encode, partial(self.search_one, k=k), "none", "sparse")
 
     def sparsity(self) -> Findings:
@@ -175,7 +175,7 @@ KIND = Kind(
     "model's own vocabulary.",
     takes="vocabulary",
     needs_corpus=True,
-    tracks=("retrieval", "sparsity"),
+    tracks=("retrieval", "sparsity", "latency"),
     options=(
         Option("k1", "float", 1.5, "Saturation of the term frequency.", minimum=0.0, maximum=10.0),
         Option("b", "float", 0.75, "Strength of the length normalisation.", minimum=0.0, maximum=1.0),

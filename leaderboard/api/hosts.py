@@ -51,7 +51,7 @@ class BaselineCheckSerializer(serializers.ModelSerializer[BaselineCheck]):
 class CalibrationSerializer(serializers.ModelSerializer[Calibration]):
     class Meta:
         model = Calibration
-        fields = ["p50_ms", "rejected", "is_retired", "measured_at"]
+        fields = ["times_ms", "rejected", "is_retired", "measured_at"]
 
 
 class HostDetailSerializer(serializers.Serializer[Any]):

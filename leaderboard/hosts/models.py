@@ -88,8 +88,8 @@ class Calibration(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     profile = models.ForeignKey(HostProfile, on_delete=models.CASCADE, related_name="calibrations")
-    p50_ms = models.JSONField(
-        default=dict, help_text="Reference, device, threads and precision to its median, milliseconds."
+    times_ms = models.JSONField(
+        default=dict, help_text="Reference, device, threads, precision and statistic to milliseconds."
     )
     rejected = models.TextField(blank=True, help_text="Why it does not count; empty: it counts.")
     is_retired = models.BooleanField(

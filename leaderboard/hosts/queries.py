@@ -67,7 +67,7 @@ def reference_times(found: Host) -> list[ReferenceTime]:
     history: dict[str, list[tuple[Calibration, float]]] = {}
     for calibration in found.calibrations:
         if not calibration.rejected and not calibration.is_retired:
-            for reference, value in calibration.p50_ms.items():
+            for reference, value in calibration.times_ms.items():
                 history.setdefault(reference, []).append((calibration, float(value)))
     medians = registry.baseline(found.profile.hash)
     known = sorted(name for name in history if name in medians)

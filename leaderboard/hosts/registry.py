@@ -119,9 +119,9 @@ def record_check(identity: Identity, found: Reproduction) -> None:
     )
 
 
-def record_calibration(profile: str, p50_ms: Mapping[str, float], rejected: str = "") -> None:
+def record_calibration(profile: str, times_ms: Mapping[str, float], rejected: str = "") -> None:
     Calibration.objects.create(
-        profile_id=profile, p50_ms=dict(p50_ms), rejected=rejected[:2000], measured_at=Now()
+        profile_id=profile, times_ms=dict(times_ms), rejected=rejected[:2000], measured_at=Now()
     )
 
 
@@ -138,6 +138,6 @@ def baseline(profile: str) -> dict[str, float]:
     counted = Calibration.objects.filter(profile=profile, rejected="", is_retired=False)
     found: dict[str, list[float]] = {}
     for calibration in counted.order_by("-measured_at")[:CALIBRATIONS_CONSIDERED]:
-        for reference, value in calibration.p50_ms.items():
+        for reference, value in calibration.times_ms.items():
             found.setdefault(reference, []).append(float(value))
     return {reference: median(values) for reference, values in found.items()}

@@ -246,7 +246,7 @@ def test_queries_one_by_one_are_the_queries_of_a_batch(method):
     """The steps that latency times: tokenise, encode, search."""
     system = bm25(f"method={method}")
     assert isinstance(system, Timed)
-    path = system.query_path(10)
+    path = system.query_path(10, threads=1)
     query = path.encode(path.tokenise("layer wing wing unknown"))
     assert query.weights.tolist() == [2, 1]  # wing came first in the corpus
     found = path.search(query)

@@ -177,10 +177,16 @@ def test_only_the_tracks_asked_for_are_reported(write_dataset, tmp_path):
     assert other.protocol["sparsity"] == whole.protocol["sparsity"]
 
 
-@pytest.mark.parametrize("tracks", [("latency",), ("speed",), ()])
+@pytest.mark.parametrize("tracks", [("retrieval", "speed"), ("speed",), ()])
 def test_a_track_that_there_is_not_is_refused(write_dataset, out, tracks):
     with pytest.raises(EvaluationError, match="TRACK-UNKNOWN"):
         pipeline.evaluate(request_for("bm25", out, tracks=tracks), load(write_dataset()))
+
+
+def test_a_run_has_no_latency_to_measure(write_dataset, tmp_path, out):
+    submitted = run_file(tmp_path, "q1 Q0 d1 1 2 t\n")
+    with pytest.raises(EvaluationError, match=r"TRACK-UNKNOWN.*run has no track 'latency'"):
+        pipeline.evaluate(request_for(f"run:{submitted}", out, tracks=("latency",)), load(write_dataset()))
 
 
 def test_a_system_that_needs_a_corpus_is_refused_where_there_is_none(write_dataset, out):

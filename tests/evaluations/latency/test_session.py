@@ -21,7 +21,7 @@ from evaluations.protocol import latency_protocol
 from tests.evaluations.latency.stand_ins import wait_ms, waiting_path
 
 QUICK = Settings(schedule=Schedule(block_s=0.0))
-PASSED = [variation_gate("bm25", 0.01)]
+PASSED = [variation_gate("bm25", 0.01, 0.01)]
 PARTS = ("query_", "query_tokenise_", "query_encode_", "query_search_")
 
 
@@ -81,9 +81,11 @@ def test_the_harness_itself_is_measured_in_the_session(lexical):
 
 
 def test_a_session_that_fails_a_gate_publishes_its_rejection_and_no_metric(lexical):
-    found = findings(lexical, [variation_gate("bm25", 0.09)])
+    found = findings(lexical, [variation_gate("bm25", 0.09, 0.01)])
     assert found.metrics == {}
-    assert found.details["rejected"] == "the reference bm25 varied by 9.0% between blocks (limit 5%)"
+    assert found.details["rejected"] == (
+        "the p50 of the reference bm25 varied by 9.0% between blocks (limit 5%)"
+    )
     assert "intervals" not in found.details
     json.dumps(found.details, allow_nan=False)
 
@@ -130,7 +132,7 @@ def gate_states(one, stored):
 
 
 def test_a_session_is_compared_with_the_hosts_baseline(lexical):
-    key = key_of("bm25", empty_path(), threads=1)
+    key = f"{key_of('bm25', empty_path(), threads=1)} p50"
     took = lexical.calibration[key]
     well = Baseline(lexical.host.hash, {key: took * 1.05}, "2026-01-01")
     slow = Baseline(lexical.host.hash, {key: took / 1.2}, "2026-01-01")
@@ -140,10 +142,10 @@ def test_a_session_is_compared_with_the_hosts_baseline(lexical):
 
 
 def test_a_baseline_of_another_host_says_nothing(lexical):
-    other = Baseline("0" * 12, {key_of("bm25", empty_path(), 1): 1e-9}, "2026-01-01")
-    (gate,) = [gate for gate in session_gates(lexical, other) if gate.name.endswith("against baseline")]
-    assert gate.state == "unknown"
-    assert "host profile 000000000000" in gate.said
+    other = Baseline("0" * 12, {"bm25 cpu 1 p50": 1e-9, "bm25 cpu 1 mean": 1e-9}, "2026-01-01")
+    found = [gate for gate in session_gates(lexical, other) if gate.name.endswith("against baseline")]
+    assert {gate.state for gate in found} == {"unknown"}
+    assert all("host profile 000000000000" in gate.said for gate in found)
 
 
 def test_host_threads_engine_and_loop_are_part_of_the_protocol(lexical, mini):
@@ -162,7 +164,7 @@ def test_a_dataset_without_a_corpus_has_no_bm25_to_compare_with(mini):
 
 def test_a_baseline_is_read_as_it_was_written(tmp_path):
     profile = HostProfile({"cpu": "x"}, {"python": "3"})
-    written = Baseline(profile.hash, {"scan cpu 1": 12.5}, "2026-01-01T00:00:00")
+    written = Baseline(profile.hash, {"scan cpu 1 p50": 12.5}, "2026-01-01T00:00:00")
     written.write(tmp_path / "new" / "baseline.json", profile)
     assert read_baseline(tmp_path / "new" / "baseline.json") == written
 
@@ -174,7 +176,7 @@ def test_a_baseline_is_read_as_it_was_written(tmp_path):
         "[]",
         "{}",
         '{"schema": 2}',
-        '{"schema": 1, "host": {"hash": "x"}, "measured": "", "p50_ms": {"a": 0}}',
+        '{"schema": 1, "host": {"hash": "x"}, "measured": "", "times_ms": {"a": 0}}',
     ],
 )
 def test_a_file_that_is_no_baseline_is_refused_with_how_to_make_one(tmp_path, text):

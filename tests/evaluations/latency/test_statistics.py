@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluations.latency.statistics import Ratio, block_variation, ratio, summary, variation
+from evaluations.latency.statistics import Ratio, block_variation, calibrated, p50, ratio, summary, variation
 
 MS = 1_000_000
 SEED = 1
@@ -65,7 +65,7 @@ def test_a_machine_that_slows_down_as_a_whole_leaves_the_ratio_alone():
 
 def test_variation_is_the_standard_deviation_over_the_mean():
     assert variation([90, 100, 110]) == pytest.approx(0.1)  # by hand: sqrt((100 + 0 + 100) / 2) / 100
-    assert block_variation(blocks(90, 100, 110)) == pytest.approx(0.1)
+    assert block_variation(blocks(90, 100, 110), p50) == pytest.approx(0.1)
 
 
 def test_the_seed_decides_the_interval():
@@ -75,3 +75,12 @@ def test_the_seed_decides_the_interval():
 
 def test_a_ratio_knows_its_own_variation():
     assert Ratio(1.0, (0.9, 1.0, 1.1), None).variation == pytest.approx(0.1)
+
+
+def test_a_calibrations_mean_forgets_one_stall_and_keeps_a_share_that_is_always_missing():
+    quiet, stalled, shared = (np.full((100, 20), MS // 20) for _ in range(3))
+    stalled[7, 3] = 300 * MS
+    shared[::2, 0] = 4 * MS  # one query in forty
+    assert calibrated(quiet)["mean"] == calibrated(stalled)["mean"] == pytest.approx(0.05)
+    assert calibrated(shared)["p50"] == pytest.approx(0.05)
+    assert calibrated(shared)["mean"] == pytest.approx(0.05 + 3.95 / 40)

@@ -70,7 +70,7 @@ def test_a_baseline_is_the_median_of_the_calibrations_that_count():
     registry.record_calibration("abc123abc123", {"bm25 cpu 1": 9.0}, rejected="too noisy")
     registry.record_calibration("abc123abc123", {"scan cpu 1": 7.0})
     assert registry.baseline("abc123abc123") == {"bm25 cpu 1": 1.2, "scan cpu 1": 7.0}
-    Calibration.objects.filter(p50_ms={"bm25 cpu 1": 5.0}).update(is_retired=True)
+    Calibration.objects.filter(times_ms={"bm25 cpu 1": 5.0}).update(is_retired=True)
     assert registry.baseline("abc123abc123")["bm25 cpu 1"] == 1.1
 
 

@@ -1,0 +1,79 @@
+"""The latency track through the pipeline: what it writes, and that its hash outlives scoring."""
+
+import pytest
+
+from evaluations import pipeline
+from evaluations.datasets import load
+from evaluations.latency.baseline import Baseline
+from evaluations.latency.host import host_profile
+from evaluations.latency.schedule import Schedule
+from evaluations.latency.session import Settings
+from evaluations.pipeline import Request
+from evaluations.report import read_report
+from evaluations.systems.parse import parse_system
+
+QUICK = Settings(schedule=Schedule(block_s=0.0))
+
+
+@pytest.fixture
+def measure(write_dataset, tmp_path):
+    dataset = load(write_dataset())
+
+    def run(*tracks, **others):
+        request = Request(parse_system("bm25"), tmp_path / "out", tracks, latency=QUICK, **others)
+        return pipeline.evaluate(request, dataset)
+
+    return run
+
+
+@pytest.fixture
+def calm(monkeypatch):
+    """Gates that let every session pass: these tests run on busy machines."""
+    monkeypatch.setattr("evaluations.latency.track.session_gates", lambda *_: [])
+
+
+def test_it_works(measure, calm, tmp_path):
+    report = measure("latency")
+    metrics = report.tracks["latency"].metrics
+    assert 0 < metrics["query_latency_p50_ms"] < 50
+    assert metrics["latency_ratio_matched_p50"] == pytest.approx(1.0, rel=0.5)  # it is its own reference
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
+    assert read_report(tmp_path / "out") == report
+
+
+def test_scoring_keeps_the_latency_and_its_hash(measure, calm):
+    alone, together = measure("latency"), measure("retrieval", "sparsity", "latency")
+    assert together.protocol["latency"] == alone.protocol["latency"]
+    assert set(together.tracks) == {"retrieval", "sparsity", "latency"}
+
+
+def test_a_baseline_that_is_not_met_rejects_the_session(measure):
+    impossible = Baseline(host_profile().hash, {"bm25 cpu 1 p50": 1e-6}, "2026-01-01")
+    track = measure("latency", baseline=impossible).tracks["latency"]
+    assert track.metrics == {}
+    assert "the reference bm25 cpu 1 p50 was" in track.details["rejected"]
+    assert track.details["session"]["host_profile"] == impossible.host
+
+
+def test_the_protocol_names_host_device_threads_k_engine_loop_and_references(measure, calm):
+    facts = measure("latency").protocol["latency"]
+    assert facts["host_profile"] == host_profile().hash
+    assert (facts["device"], facts["threads"], facts["k"], facts["engine"]) == ("cpu", 1, 10, "exact 1")
+    assert facts["query_loop"].endswith("looped")
+    assert "scan of 100000 x 384 fp32" in facts["references"]
+
+
+def test_the_first_ten_of_a_timed_query_are_those_of_the_run():
+    from evaluations.progress import Progress
+    from evaluations.systems import Runtime, kind_of
+
+    dataset = load("mini")
+    kind = kind_of("bm25")
+    system = kind.load(kind.spec(), Runtime())
+    system.index(dataset.documents, Progress())
+    path = system.query_path(10, 1)
+    run = system.retrieve(dataset.queries, 10, Progress())
+    for query_id, text in dataset.queries.items():
+        found = path.search(path.encode(path.tokenise(text)))
+        assert [system.document_ids[row] for row in found.rows] == list(run.lists[query_id].document_ids)
+        assert found.scores.tolist() == run.lists[query_id].scores.tolist()
