@@ -196,6 +196,8 @@ MODELS = env_text("MODELS", str(VAR / "models"))
 # `evaluations` knows no settings: it reads the environment, also when the web asks it for a version.
 os.environ.setdefault("SPARSEBOARD_MODELS", MODELS)
 UPLOAD_LIMIT_BYTES = env_number("UPLOAD_LIMIT_MB", 200) * 2**20
+# Of the archive of a model or of vectors, where temporary files go, for as long as it is checked.
+UNPACKED_LIMIT_BYTES = env_number("UNPACKED_LIMIT_MB", 2048) * 2**20
 SUBMISSIONS_PER_DAY = env_number("SUBMISSIONS_PER_DAY", 50)
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evaluations import archives
 from evaluations.datasets import write_blind
 from evaluations.errors import EvaluationError, EvaluationFailed
-from evaluations.systems import locations
+from evaluations.inspection import check_safe
+from evaluations.systems import locations, vector_files
 
 WANTED, FETCHED = "wanted.json", "fetched.json"
 
@@ -25,6 +27,8 @@ def main(folder: Path) -> int:
     try:
         blind_dataset(wanted["dataset"])
         model = fetch_model(wanted["model"]) if wanted["model"] else None
+        if wanted.get("archive"):
+            model = unpack_archive(wanted["archive"])
     except EvaluationError as error:
         print(error, file=sys.stderr)
         return 3 if isinstance(error, EvaluationFailed) else 2
@@ -65,6 +69,19 @@ def fetch_model(model: Mapping[str, Any]) -> str:
                 "MODEL-CHANGED", f"{name} of {model['location']} is not the file it was when it was submitted"
             )
     return str(fetched.folder.resolve())
+
+
+def unpack_archive(archive: Mapping[str, Any]) -> str:
+    """The folder of a submitted archive, with exactly the files that it had when it was checked."""
+    folder = Path(archive["folder"])
+    is_vectors = archive["kind"] == "vectors"
+    contents = archives.VECTORS if is_vectors else archives.MODEL
+    archives.unpack(Path(archive["path"]), folder, contents, kept_tops=archive["kept_tops"])
+    found = vector_files.checksums(folder) if is_vectors else locations.file_checksums(folder)
+    if found != archive["files"]:
+        raise EvaluationError("MODEL-CHANGED", "the archive does not hold what it held when it was submitted")
+    check_safe(folder, archive["kind"])
+    return str(folder)
 
 
 if __name__ == "__main__":

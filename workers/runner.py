@@ -16,7 +16,7 @@ from evaluations.artefacts import RUN
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.report import REPORT, Report, read_report
 from evaluations.systems import kind_of
-from leaderboard.catalog.models import Dataset, Revision
+from leaderboard.catalog.models import Dataset, Revision, RevisionFile
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
 
@@ -27,6 +27,7 @@ from .sandbox import Step
 
 SYSTEM = "system.json"
 UPLOAD = "submitted-file"
+UNPACKED = "submitted"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def run(job: Job, watcher: Watcher) -> Report:
     watcher.check()
     limits = Limits.of_settings()
     watcher.progress("loading", None)
-    _write_json(job.folder / WANTED, wanted(job))
+    _write_json(job.folder / WANTED, wanted(job, _archive(job)))
     evaluator.run(prepare_step(job), job.folder, watcher, limits)
     _write_json(job.folder / SYSTEM, system(job))
     with host.turn(alone=job.is_latency, check=watcher.check):
@@ -92,9 +93,11 @@ def run(job: Job, watcher: Watcher) -> Report:
     return reports.publishable(read_report(job.scored), job.claim, job.submission, job.dataset)
 
 
-def wanted(job: Job) -> dict[str, Any]:
+def wanted(job: Job, archive: Path | None = None) -> dict[str, Any]:
+    """What the step with a network is to prepare. `archive`: of a model or of vectors, where one was sent."""
     revision, dataset = job.revision, job.dataset
     model = {"location": revision.location, "revision": revision.version, "files": revision.files}
+    is_fetched = archive is None and kind_of(revision.kind).has_model(revision.location)
     return {
         "dataset": {
             "name": dataset.name,
@@ -103,7 +106,19 @@ def wanted(job: Job) -> dict[str, Any]:
             "self_hits": dataset.self_hits,
             "blind": str(job.blind),
         },
-        "model": model if kind_of(revision.kind).has_model(revision.location) else None,
+        "model": model if is_fetched else None,
+        "archive": _unpacking(job, archive) if archive else None,
+    }
+
+
+def _unpacking(job: Job, archive: Path) -> dict[str, Any]:
+    names = [member.dataset.name for member in job.submission.benchmark.members()]
+    return {
+        "path": str(archive),
+        "folder": str(job.folder / UNPACKED),
+        "kind": job.revision.kind,
+        "files": job.revision.files,
+        "kept_tops": names,
     }
 
 
@@ -114,6 +129,7 @@ def system(job: Job) -> dict[str, Any]:
         "model": _fetched_model,
         "vocabulary": _fetched_model,  # or none
         "file": _uploaded_file,
+        "folder": _unpacked_vectors,
     }[kind_of(job.revision.kind).takes](job)
     spec = {"kind": job.revision.kind, "location": location, "revision": revision}
     return {**spec, "options": dict(job.revision.options)}
@@ -123,6 +139,19 @@ def _fetched_model(job: Job) -> tuple[str, None]:
     return json.loads((job.folder / FETCHED).read_text(encoding="utf-8"))["model"], None
 
 
+def _unpacked_vectors(job: Job) -> tuple[str, None]:
+    """The sub-folder of this dataset, whatever the evaluator calls the dataset; else the folder itself."""
+    folder = Path(str(_fetched_model(job)[0]))
+    inner = folder / job.dataset.name
+    return str(inner if inner.is_dir() else folder), None
+
+
+def _archive(job: Job) -> Path | None:
+    """A copy of the archive that was submitted, if one was."""
+    upload = job.revision.uploads.filter(dataset=None).first()
+    return _copied(upload, job.folder / UPLOAD) if upload else None
+
+
 def _uploaded_file(job: Job) -> tuple[str, str]:
     """A copy of the upload for this dataset; its checksum goes with it, and the evaluator compares."""
     upload = job.revision.uploads.filter(dataset=job.dataset).first()
@@ -130,10 +159,13 @@ def _uploaded_file(job: Job) -> tuple[str, str]:
         raise EvaluationError(
             "RUN-MISSING", f"no file was submitted for {job.dataset.name}; submit one for it"
         )
-    path = job.folder / UPLOAD
-    with default_storage.open(upload.file.name) as source, path.open("wb") as target:
+    return str(_copied(upload, job.folder / UPLOAD)), f"sha256:{upload.sha256[:16]}"
+
+
+def _copied(upload: RevisionFile, path: Path) -> Path:
+    with default_storage.open(str(upload.file.name)) as source, path.open("wb") as target:
         shutil.copyfileobj(source, target)
-    return str(path), f"sha256:{upload.sha256[:16]}"
+    return path
 
 
 def prepare_step(job: Job) -> Step:

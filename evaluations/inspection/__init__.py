@@ -5,9 +5,9 @@ The command `inspect`, the web form and REST all ask here, and the worker checks
 
 from evaluations.inspection.folder import check_safe, inspect_folder
 from evaluations.inspection.inspection import FACTS, Card, Facts, Inspection
-from evaluations.inspection.location import inspect_archive, inspect_location
+from evaluations.inspection.location import inspect_archive, inspect_location, inspect_model
 
 __all__ = [
     "FACTS", "Card", "Facts", "Inspection", "check_safe", "inspect_archive", "inspect_folder",
-    "inspect_location",
+    "inspect_location", "inspect_model",
 ]  # fmt: skip

@@ -14,25 +14,30 @@ from evaluations.systems.sparse_folder import check_sparse_folder
 _VECTOR_SIDES = ("documents", "queries")
 
 
-def inspect_folder(folder: Path, *, location: str = "", what: What = "folder") -> Inspection:
-    """Raises nothing that is the submitter's to mend: what is refused is in `why`."""
+def inspect_folder(
+    folder: Path, *, location: str = "", what: What = "folder", kind: str | None = None
+) -> Inspection:
+    """Raises nothing that is the submitter's to mend: what is refused is in `why`.
+
+    `kind`: as which it is checked, in place of the one that is detected.
+    """
     shown = location or str(folder)
     try:
-        kind, because, options = kind_of_folder(folder)
+        detected, because, options = kind_of_folder(folder)
     except EvaluationError as error:
         return Inspection(shown, what, None, "its settings cannot be read", False, str(error))
-    is_vectors = kind == "vectors"
+    is_vectors = detected == "vectors"
     try:
-        check_safe(folder, kind)
+        check_safe(folder, kind or detected)
         files = vector_files.checksums(folder) if is_vectors else locations.file_checksums(folder)
-        facts = vector_facts(folder) if is_vectors else model_facts(folder, kind, _parameters(folder))
+        facts = vector_facts(folder) if is_vectors else model_facts(folder, detected, _parameters(folder))
         why = ""
     except EvaluationError as error:
         files, facts, why = {}, Facts(), str(error)
     return Inspection(
         location=shown,
         what=what,
-        kind=kind,
+        kind=detected,
         because=because,
         safe=not why,
         why=why,

@@ -23,7 +23,7 @@ _READ = frozenset({
 _PRESENCE = frozenset({"idf.json"})  # what counts is that it is there
 
 
-def inspect_hub(location: str, revision: str | None) -> Inspection:
+def inspect_hub(location: str, revision: str | None, *, kind: str | None = None) -> Inspection:
     """What `inspect_folder` says of a folder, of a hub id. A whole snapshot in the cache is asked first.
 
     Raises what `locations.pin` raises for names; EvaluationFailed `HUB-UNREACHABLE`.
@@ -31,12 +31,12 @@ def inspect_hub(location: str, revision: str | None) -> Inspection:
     pinned = locations.pinned(location, revision)  # also checks both names
     snapshot = hub.cached(location, pinned.revision)
     if snapshot is not None:
-        return inspect_folder(snapshot, location=location, what="hub id")
+        return inspect_folder(snapshot, location=location, what="hub id", kind=kind)
     described = hub.describe(location, pinned.revision)
     with tempfile.TemporaryDirectory(prefix="hub-") as place:
         folder = Path(place)
         _fetch_small(location, described, folder)
-        return _inspect(location, described, folder)
+        return _inspect(location, described, folder, kind)
 
 
 def _fetch_small(location: str, model: hub.HubModel, folder: Path) -> None:
@@ -61,13 +61,13 @@ def _plain(names: tuple[str, ...]) -> list[str]:
     return [str(path) for path in sorted(wanted, key=lambda path: len(path.parts))[:MAX_FILES]]
 
 
-def _inspect(location: str, model: hub.HubModel, folder: Path) -> Inspection:
+def _inspect(location: str, model: hub.HubModel, folder: Path, wanted: str | None) -> Inspection:
     found: Found = (None, "its settings cannot be read", {})
     facts, why = Facts(), ""
     try:
         found = kind_of_folder(folder)
         kind, _, options = found
-        replaced = REPLACED_CLASSES if kind == "late-interaction" else frozenset()
+        replaced = REPLACED_CLASSES if (wanted or kind) == "late-interaction" else frozenset()
         own_adapter = "document_template" in options
         safety.check_description(folder, model.names, own_adapter=own_adapter, replaced=replaced)
         if model.parameters is not None:

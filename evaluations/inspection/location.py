@@ -34,6 +34,19 @@ def inspect_location(location: str) -> Inspection:
     return inspect_hub(identity, revision or None)
 
 
+def inspect_model(location: str, revision: str | None = None, *, kind: str | None = None) -> Inspection:
+    """A hub id, never a path. `kind`: what it is to be loaded as, where that is settled.
+
+    Raises EvaluationError `MODEL-...`, EvaluationFailed `HUB-UNREACHABLE`.
+    """
+    local = locations.folder_here(location, allow_path=False)
+    if local is not None:
+        return inspect_folder(local, location=location, what="hub id", kind=kind)
+    from evaluations.inspection.hub import inspect_hub  # here, since it brings the hub's client
+
+    return inspect_hub(location, revision, kind=kind)
+
+
 def inspect_archive(
     archive: Path, *, shown: str = "", contents: Contents | None = None, limits: ArchiveLimits | None = None
 ) -> Inspection:

@@ -267,7 +267,8 @@ KIND = Kind(
     name="vectors",
     title="Vectors",
     family="vectors",
-    help="Vectors of documents and queries that were encoded elsewhere, dense or sparse, in a folder.",
+    help="Vectors of documents and queries that were encoded elsewhere, dense or sparse, "
+    "in a folder; on the web in a zip or tar archive of it.",
     takes="folder",
     needs_corpus=False,
     tracks=("retrieval", "sparsity"),
@@ -275,5 +276,4 @@ KIND = Kind(
     load=_load,
     pin=_pin,
     inspect=_inspect,
-    web=False,
 )

@@ -18,7 +18,7 @@ class Recipe:
 
 
 def recipe(revision: Revision, dataset: Dataset, device: str, upload: RevisionFile | None = None) -> Recipe:
-    """For one dataset. `upload` is the run file submitted for it, where the kind takes files."""
+    """For one dataset. `upload`: the run file submitted for it, or the archive of all."""
     words = ["python", "-m", "evaluations", "evaluate"]
     for flag, value in _arguments(revision, dataset, device, upload):
         words += [flag, value]
@@ -26,9 +26,12 @@ def recipe(revision: Revision, dataset: Dataset, device: str, upload: RevisionFi
 
 
 def download_name(upload: RevisionFile) -> str:
-    """What a run file is called once downloaded."""
-    suffix = ".trec.gz" if str(upload.file.name).endswith(".gz") else ".trec"
-    return f"{upload.dataset.name if upload.dataset else 'run'}{suffix}"
+    """What a run file, or an archive, is called once downloaded."""
+    stored = str(upload.file.name)
+    if upload.dataset is None:
+        suffix = next(suffix for suffix in (".zip", ".tar.gz", ".tar") if stored.endswith(suffix))
+        return f"{_unpacked(upload.revision)}{suffix}"
+    return f"{upload.dataset.name}{'.trec.gz' if stored.endswith('.gz') else '.trec'}"
 
 
 def _arguments(
@@ -44,10 +47,18 @@ def _arguments(
 
 
 def _system(revision: Revision, upload: RevisionFile | None) -> str:
-    if upload is not None:
+    if upload is not None and upload.dataset is not None:
         return f"{revision.kind}:{download_name(upload)}"
+    if upload is not None:
+        exact = f"@{revision.version}" if revision.kind != "vectors" else ""
+        return f"{revision.kind}:./{_unpacked(revision)}{exact}"
     version = f"@{revision.version}" if revision.version else ""
     return f"{revision.kind}:{revision.location}{version}" if revision.location else revision.kind
+
+
+def _unpacked(revision: Revision) -> str:
+    """The folder that an archive is unpacked into."""
+    return "vectors" if revision.kind == "vectors" else "model"
 
 
 def _settings(revision: Revision) -> Iterator[str]:
@@ -82,7 +93,14 @@ def _needs(revision: Revision, dataset: Dataset, upload: RevisionFile | None) ->
             f"{revision.location} as a folder ORG/NAME in one that SPARSEBOARD_MODELS names, with the files"
             f" listed above; or leave out @{revision.version} to take it from the hub"
         )
-    if upload is not None:
+    if upload is not None and upload.dataset is None:
+        holds = "meta.json, or a folder a dataset," if revision.kind == "vectors" else "config.json"
+        yield (
+            f"{download_name(upload)}: the submitted archive, sha256 {upload.sha256}, which its owner can"
+            f" download from the submission's page; unpack it so that ./{_unpacked(revision)} holds {holds}"
+            " itself"
+        )
+    elif upload is not None:
         yield f"{download_name(upload)}: the submitted run, sha256 {upload.sha256}"
     if by_source(dataset.source) is None:
         yield f"./{dataset.name}: the collection as a BEIR folder; checksums {_checksums(dataset)}"

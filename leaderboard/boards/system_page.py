@@ -119,7 +119,7 @@ def _evaluations(entries: Iterable[Entry]) -> dict[UUID, list[Evaluation]]:
 
 
 def _uploads(revisions: Iterable[UUID]) -> dict[tuple[UUID, UUID | None], RevisionFile]:
-    rows = RevisionFile.objects.filter(revision__in=list(revisions)).select_related("dataset")
+    rows = RevisionFile.objects.filter(revision__in=list(revisions)).select_related("dataset", "revision")
     return {(row.revision_id, row.dataset_id): row for row in rows}
 
 
@@ -139,8 +139,10 @@ def _result(
         )
         for metric in ordered(names)
     ]
+    archive = uploads.get((entry.revision_id, None))
     datasets = [
-        _dataset_result(entry, row, uploads.get((entry.revision_id, row.dataset_id))) for row in retrieval
+        _dataset_result(entry, row, uploads.get((entry.revision_id, row.dataset_id), archive))
+        for row in retrieval
     ]
     return Result(entry, lines, datasets)
 
@@ -164,7 +166,7 @@ def _dataset_result(entry: Entry, evaluation: Evaluation, upload: RevisionFile |
         dataset=evaluation.dataset,
         evaluation=evaluation,
         artefacts=list(evaluation.artefacts.all()),
-        upload=upload,
+        upload=upload if upload and upload.dataset_id else None,
         recipe=recipe(entry.revision, evaluation.dataset, entry.submission.device, upload),
         provenance=provenance(evaluation),
         warnings=warnings,

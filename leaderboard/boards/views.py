@@ -97,9 +97,17 @@ def artefact(request: HttpRequest, evaluation_id: UUID, name: str) -> FileRespon
 
 
 @require_safe
-def upload(request: HttpRequest, file_id: int) -> FileResponse:  # noqa: ARG001 - a view
-    """A submitted run file, once it has results: they cannot be reproduced without it."""
-    found = get_object_or_404(RevisionFile.objects.select_related("dataset"), pk=file_id)
+def upload(request: HttpRequest, file_id: int) -> FileResponse:
+    """A submitted run file, once it has results: they cannot be reproduced without it.
+
+    An archive of a model or of vectors is its owner's, and the staff's.
+    """
+    related = RevisionFile.objects.select_related("dataset", "revision__system")
+    found = get_object_or_404(related, pk=file_id)
+    if found.dataset is None:
+        if request.user.pk != found.revision.system.owner_id and not request.user.is_staff:
+            raise Http404
+        return _download(found.file.name, recipes.download_name(found))
     evaluations = Evaluation.objects.filter(submission__revision=found.revision_id, dataset=found.dataset)
     if not evaluations.filter(state=State.SUCCEEDED).exists():
         raise Http404

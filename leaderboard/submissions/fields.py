@@ -12,6 +12,7 @@ from leaderboard.submissions.hub import EXAMPLE
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import option_field
 
+PACKED_TYPES = ".zip,.tar,.tgz,.gz"
 RUN_TYPES = ".trec,.run,.txt,.res,.tsv,.gz"
 DEVICES = [("cpu", "CPU"), ("gpu", "GPU")]
 FORMAT = "Six columns a line: query-id Q0 document-id rank score tag."
@@ -26,7 +27,9 @@ class NeededField(forms.CharField):
 
 def system_fields(kind: Kind, datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
     if kind.takes == "model":
-        return _model_fields()
+        return {**_model_fields(), ARCHIVE: _model_archive()}
+    if kind.takes == "folder":
+        return {ARCHIVE: _vectors_archive(datasets)}
     if kind.takes == "vocabulary":
         return _vocabulary_fields()
     return _file_fields(datasets) if kind.takes == "file" else {}
@@ -39,10 +42,12 @@ def option_fields(kind: Kind) -> dict[str, forms.Field]:
 def _model_fields() -> dict[str, forms.Field]:
     typed = {"placeholder": EXAMPLE, "autocapitalize": "off", "spellcheck": "false"}
     return {
-        "location": NeededField(
+        "location": forms.CharField(
+            required=False,
             label="Model id",
             help_text=f"ORG/NAME as on the Hugging Face hub, such as {EXAMPLE}. No path and no web address."
-            " Weights must be safetensors; code from the repository is never run.",
+            " Instead of it, an archive may be uploaded below. Weights must be safetensors; code from the"
+            " repository is never run.",
             widget=forms.TextInput(attrs=typed),
         ),
         "revision": forms.CharField(
@@ -83,6 +88,26 @@ def _file_fields(datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
     names = f"One file a dataset, named after it: {example}.trec, {example}.run.gz or {example}.txt."
     size = f"All files together may have {settings.UPLOAD_LIMIT_BYTES // 2**20} MB."
     return {**fields, ARCHIVE: _file("Or all runs in one zip", f"{names} {size}", ".zip")}
+
+
+def _model_archive() -> forms.Field:
+    files = "config, tokeniser and safetensors, as save_pretrained writes them"
+    return _archive("Or an archive of the model", f"zip, tar or tar.gz of {files}.")
+
+
+def _vectors_archive(datasets: Sequence[Dataset]) -> forms.Field:
+    names = ", ".join(dataset.name for dataset in datasets)
+    layout = "meta.json, documents and queries"
+    folders = f" in a folder for each dataset ({names})" if len(datasets) > 1 else ""
+    return _archive("Archive of the vectors", f"zip, tar or tar.gz of {layout}{folders}.")
+
+
+def _archive(label: str, help_text: str) -> forms.Field:
+    """htmx keeps the input when it swaps the form: no script may choose a file."""
+    sent, unpacked = (size // 2**20 for size in (settings.UPLOAD_LIMIT_BYTES, settings.UNPACKED_LIMIT_BYTES))
+    field = _file(label, f"{help_text} At most {sent:,} MB, unpacked {unpacked:,} MB.", PACKED_TYPES)
+    field.widget.attrs["hx-preserve"] = "true"
+    return field
 
 
 def _file(label: str, help_text: str, accept: str) -> forms.Field:

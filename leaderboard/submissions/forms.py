@@ -90,10 +90,23 @@ class SubmissionForm(forms.Form):
                 yield seen.auto_id if seen else "", str(seen.label) if seen else "", str(message)
 
     def system_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in ("location", "revision", "device") if name in self.fields]
+        names = ("location", "revision", *(() if self.takes_runs else (ARCHIVE,)), "device")
+        return [self[name] for name in names if name in self.fields]
 
-    def file_fields(self) -> list[forms.BoundField]:
+    def run_fields(self) -> list[forms.BoundField]:
         return [field for field in self if isinstance(field.field, forms.FileField)]
+
+    @property
+    def takes_runs(self) -> bool:
+        return self.chosen.kind.takes == "file"
+
+    @property
+    def can_look(self) -> bool:
+        return self.chosen.kind.takes in ("model", "folder")
+
+    @property
+    def has_files(self) -> bool:
+        return bool(self.files)
 
     def option_fields(self) -> list[forms.BoundField]:
         return [self[option_field(option.name)] for option in self.chosen.kind.options]

@@ -31,15 +31,23 @@ Handle = object  # a temporary file that is deleted when nothing refers to it an
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A run that was read whole and found right. `handle` keeps its temporary file alive."""
+    """A file that was read whole and found right: a run, or an archive, which is of no one dataset.
 
-    dataset: Dataset
+    `handle` keeps its temporary file alive.
+    """
+
+    dataset: Dataset | None
     path: Path
     handle: Handle
     sha256: str
     size_bytes: int
     suffix: str
     warnings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its dataset."""
+        return self.dataset.name if self.dataset else ARCHIVE
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def check_runs(
 
 def combined_version(files: tuple[CheckedFile, ...]) -> str:
     """One hash for all of a revision's files, as the command line writes those of one file."""
-    lines = "\n".join(sorted(f"{each.dataset.name} {each.sha256}" for each in files))
+    lines = "\n".join(sorted(f"{each.name} {each.sha256}" for each in files))
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()[:16]}"
 
 
@@ -94,16 +102,16 @@ def _candidates(
     files: Mapping[str, "File[Any]"], archive: "File[Any] | None", problems: Problems
 ) -> Iterator[_Candidate]:
     for dataset, upload in files.items():
-        path, handle = _on_disk(upload)
-        yield _Candidate(file_field(dataset), _shown(upload), dataset, path, handle)
+        path, handle = on_disk(upload)
+        yield _Candidate(file_field(dataset), shown(upload), dataset, path, handle)
     if archive is None:
         return
-    packed, _kept = _on_disk(archive)
+    packed, _kept = on_disk(archive)
     try:
         for run in unpack_runs(packed):
-            yield _Candidate(ARCHIVE, f"{_shown(archive)}, {run.name}", run.dataset, run.path, run.handle)
+            yield _Candidate(ARCHIVE, f"{shown(archive)}, {run.name}", run.dataset, run.path, run.handle)
     except EvaluationError as error:
-        problems.add(ARCHIVE, f"{_shown(archive)}: {error.message}")
+        problems.add(ARCHIVE, f"{shown(archive)}: {error.message}")
 
 
 def _checked(candidate: _Candidate, dataset: Dataset, problems: Problems) -> CheckedFile | None:
@@ -113,7 +121,7 @@ def _checked(candidate: _Candidate, dataset: Dataset, problems: Problems) -> Che
     except EvaluationError as error:
         problems.add(candidate.field, f"{candidate.name}: {error.message}")
         return None
-    sha256, is_gzip = _fingerprint(candidate.path)
+    sha256, is_gzip = fingerprint(candidate.path)
     return CheckedFile(
         dataset=dataset,
         path=candidate.path,
@@ -132,7 +140,7 @@ def judged_queries(source: str, split: str, checksum: str) -> frozenset[str]:  #
     return frozenset(read_qrels(folder, split).grades)
 
 
-def _on_disk(upload: "File[Any]") -> tuple[Path, Handle]:
+def on_disk(upload: "File[Any]") -> tuple[Path, Handle]:
     """Where the upload lies, and what keeps it there: a temporary copy unless it is in a file already."""
     if isinstance(upload, TemporaryUploadedFile):
         return Path(upload.temporary_file_path()), upload
@@ -144,11 +152,11 @@ def _on_disk(upload: "File[Any]") -> tuple[Path, Handle]:
     return Path(copy.name), copy
 
 
-def _shown(upload: "File[Any]") -> str:
+def shown(upload: "File[Any]") -> str:
     return Path(upload.name or "the upload").name[:80]
 
 
-def _fingerprint(path: Path) -> tuple[str, bool]:
+def fingerprint(path: Path) -> tuple[str, bool]:
     """SHA-256 of a file, and whether it is gzip."""
     with path.open("rb") as stream:
         is_gzip = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC

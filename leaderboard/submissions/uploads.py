@@ -46,7 +46,7 @@ def stored(files: Sequence[CheckedFile]) -> Iterator[StoredFiles]:
     try:
         for checked in files:
             with checked.path.open("rb") as stream:
-                path = default_storage.save(f"{folder}/{checked.dataset.name}{checked.suffix}", File(stream))
+                path = default_storage.save(f"{folder}/{checked.name}{checked.suffix}", File(stream))
             kept.paths.append((checked, path))
         yield kept
     except BaseException:

@@ -4,6 +4,7 @@ from leaderboard.submissions import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("submit/", views.submit_page, name="submit"),
+    path("submit/look/", views.submit_look, name="submit_look"),
     path("submit/fields/", views.submit_fields, name="submit_fields"),
     path("submissions/", views.submissions, name="submissions"),
     path("submissions/<uuid:submission_id>/", views.submission_page, name="submission"),

@@ -13,6 +13,7 @@ from evaluations.systems import KINDS, WEB_KINDS, Kind
 from evaluations.systems.base import Value
 from leaderboard.catalog.models import Benchmark, Dataset
 from leaderboard.submissions import hub, texts
+from leaderboard.submissions.packed import CheckedArchive, check_archive
 from leaderboard.submissions.refusals import Problems
 from leaderboard.submissions.runs import ARCHIVE, CheckedFile, check_runs, combined_version, file_field
 
@@ -54,9 +55,13 @@ class Plan:
 
     @property
     def content_hash(self) -> str:
-        """Equal for what would be run equally, whatever it is called and whoever sent it."""
+        """Equal for what would be run equally, whatever it is called and whoever sent it.
+
+        The version of a model on the hub says all of its files.
+        """
         content = {"kind": self.kind.name, "location": self.location, "version": self.version}
-        return _hash({**content, "options": dict(self.options), "files": dict(self.hashes)})
+        hashes = {} if self.location else dict(self.hashes)
+        return _hash({**content, "options": dict(self.options), "files": hashes})
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ class ValidatedSubmission:
         there = {dataset.name for dataset in self.datasets}
         missing = [each.dataset.name for each in self.benchmark.members() if each.dataset.name not in there]
         if missing:
-            found += (f"The average stays empty, since there is no run for {', '.join(missing)}.",)
+            sent = "no run" if self.plan.kind.takes == "file" else "nothing"
+            found += (f"The average stays empty, since there is {sent} for {', '.join(missing)}.",)
         return found
 
 
@@ -95,12 +101,21 @@ def validate(request: SubmissionRequest) -> ValidatedSubmission:
     files = _files(kind, members, request, problems)
     _check_corpora(kind, members, problems)
     _check_location(kind, request, problems)
+    archive = _archive(kind, members, request, problems)
     if problems:
         raise problems.refusal()
-    plan = _plan(kind, options, files, request)
-    datasets = tuple(file.dataset for file in files) if kind.takes == "file" else tuple(members.values())
-    sent = _request_hash(request, written, options, files)
+    plan = _plan(kind, options, files, archive, request)
+    sent = _request_hash(request, written, options, plan.files)
+    datasets = _datasets(members, files, archive)
     return ValidatedSubmission(benchmark, datasets, plan, written, request.device, sent)
+
+
+def _datasets(
+    members: Mapping[str, Dataset], files: tuple[CheckedFile, ...], archive: CheckedArchive | None
+) -> tuple[Dataset, ...]:
+    """Those that runs or vectors were sent for; a model is run on all."""
+    of_files = tuple(file.dataset for file in files if file.dataset)
+    return of_files or (archive.datasets if archive else ()) or tuple(members.values())
 
 
 def _benchmark(request: SubmissionRequest, problems: Problems) -> Benchmark | None:
@@ -160,12 +175,25 @@ def _files(
 ) -> tuple[CheckedFile, ...]:
     if kind.takes == "file":
         return check_runs(members, request.files, request.archive, problems)
-    refusal = f"{kind.title} takes no files; leave them out, or submit a run."
+    refusal = f"{kind.title} takes no runs; leave them out, or submit a run."
     for dataset in request.files:
         problems.add(file_field(dataset), refusal)
-    if request.archive:
-        problems.add(ARCHIVE, refusal)
     return ()
+
+
+def _archive(
+    kind: Kind, members: Mapping[str, Dataset], request: SubmissionRequest, problems: Problems
+) -> CheckedArchive | None:
+    """Unpacked and read last of all, and only where nothing else is wrong: it may be large."""
+    if kind.takes == "folder" and not request.archive:
+        problems.add(ARCHIVE, f"{kind.title} needs an archive: upload a zip or tar of the folder.")
+    if not request.archive or kind.takes == "file":
+        return None
+    if kind.takes not in ("model", "folder"):
+        problems.add(ARCHIVE, f"{kind.title} takes no archive; leave it out.")
+    elif request.location.strip():
+        problems.add(ARCHIVE, "Give a model id or an archive of the model, not both.")
+    return None if problems else check_archive(kind, members, request.archive, problems)
 
 
 def _check_corpora(kind: Kind, members: Mapping[str, Dataset], problems: Problems) -> None:
@@ -179,7 +207,11 @@ def _check_corpora(kind: Kind, members: Mapping[str, Dataset], problems: Problem
 
 
 def _check_location(kind: Kind, request: SubmissionRequest, problems: Problems) -> None:
-    if kind.has_model(request.location.strip()):
+    named = bool(request.location.strip())
+    if kind.takes == "model" and request.archive and not named:
+        if request.revision.strip():
+            problems.add("revision", "A revision is of a model id; leave it empty beside an archive.")
+    elif kind.has_model(request.location.strip()):
         hub.check(request.location, request.revision, problems)
     elif kind.takes == "vocabulary" and request.revision.strip():
         problems.add("revision", "A revision needs a model that it is of; name the model, or leave it empty.")
@@ -188,12 +220,20 @@ def _check_location(kind: Kind, request: SubmissionRequest, problems: Problems) 
 
 
 def _plan(
-    kind: Kind, options: Mapping[str, Value], files: tuple[CheckedFile, ...], request: SubmissionRequest
+    kind: Kind,
+    options: Mapping[str, Value],
+    files: tuple[CheckedFile, ...],
+    archive: CheckedArchive | None,
+    request: SubmissionRequest,
 ) -> Plan:
+    if archive is not None:
+        return Plan(kind, "", archive.version, options, archive.hashes, (archive.file,))
     if kind.has_model(request.location.strip()):
         location = request.location.strip()
-        return Plan(kind, location, hub.pin(location, request.revision.strip()), options, {})
-    hashes = {f"{file.dataset.name}{file.suffix}": file.sha256 for file in files}
+        loaded_as = kind.name if kind.takes == "model" else None  # of a vocabulary, text files are read
+        pinned = hub.pin(location, request.revision.strip(), loaded_as)
+        return Plan(kind, location, pinned.revision, options, pinned.files)
+    hashes = {f"{file.name}{file.suffix}": file.sha256 for file in files}
     return Plan(kind, "", combined_version(files) if files else "", options, hashes, files)
 
 
@@ -205,7 +245,7 @@ def _request_hash(
 ) -> str:
     """Of what was asked, not of what it was pinned to: the hub may move before a request is repeated."""
     asked = {name: getattr(request, name) for name in ("benchmark", "kind", "location", "revision", "device")}
-    hashes = {file.dataset.name: file.sha256 for file in files}
+    hashes = {file.name: file.sha256 for file in files}
     return _hash({**asked, "texts": dict(written), "options": dict(options), "files": hashes})
 
 

@@ -17,6 +17,7 @@ from leaderboard.submissions import lifecycle, queries, submit
 from leaderboard.submissions.bounded import bounded_upload
 from leaderboard.submissions.choices import Choices, choices
 from leaderboard.submissions.forms import SubmissionForm
+from leaderboard.submissions.look import look
 from leaderboard.submissions.models import Submission
 
 PAGE_SIZE = 25
@@ -49,9 +50,28 @@ def submit_fields(request: HttpRequest) -> HttpResponse:
     return render(request, "submissions/form.html", {"form": form, "chosen": chosen})
 
 
+@login_required
+@bounded_upload
+@require_POST
+def submit_look(request: HttpRequest) -> HttpResponse:
+    """The form with what was typed and what the model, or the archive, says of itself. Nothing is stored."""
+    chosen = choices(request.POST.dict())
+    if chosen is None:
+        return render(request, "submissions/no_benchmark.html")
+    seen = look(SubmissionForm(chosen, request.POST, request.FILES).request())
+    typed = {**request.POST.dict(), **seen.filled}
+    fitting = choices({**typed, "kind": seen.switched_to or chosen.kind.name}) or chosen
+    context = {"form": SubmissionForm(fitting, initial=typed), "chosen": fitting, "look": seen}
+    template = "form" if request.headers.get("HX-Request") else "submit"
+    return render(request, f"submissions/{template}.html", context)
+
+
 @require_safe
 def submission_page(request: HttpRequest, submission_id: UUID) -> HttpResponse:
-    return render(request, "submissions/submission.html", _status(request, submission_id))
+    context = _status(request, submission_id)
+    uploads = context["submission"].revision.uploads
+    context["archive"] = uploads.filter(dataset=None).first()  # of a model or of vectors
+    return render(request, "submissions/submission.html", context)
 
 
 @require_safe
@@ -132,11 +152,8 @@ def _status(request: HttpRequest, submission_id: UUID) -> dict[str, Any]:
         status = queries.submission_status(submission_id, request.user)
     except Submission.DoesNotExist as error:
         raise Http404("There is no such submission.") from error
-    return {
-        "status": status,
-        "submission": status.submission,
-        "may_manage": queries.may_manage(request.user, status.submission),
-    }
+    may_manage = queries.may_manage(request.user, status.submission)
+    return {"status": status, "submission": status.submission, "may_manage": may_manage}
 
 
 def _person(request: HttpRequest) -> User:

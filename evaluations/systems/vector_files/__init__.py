@@ -5,6 +5,7 @@ matrix (`.npz`) or a dense one (`.npy`, `.safetensors`), matrices with their ids
 `queries.ids.txt`. Every refusal names the file, the line or row, and how to mend it.
 """
 
+from evaluations.systems.vector_files.checking import check_vectors
 from evaluations.systems.vector_files.csr import read_csr
 from evaluations.systems.vector_files.dense import DenseVectors, read_dense
 from evaluations.systems.vector_files.folder import (
@@ -23,6 +24,6 @@ from evaluations.systems.vector_files.meta import Meta, read_meta
 
 __all__ = [
     "DENSE", "SPARSE_LINES", "SPARSE_MATRIX", "DenseVectors", "Meta", "Selection", "VectorLimits",
-    "Vocabulary", "checksums", "folder_for", "read_csr", "read_dense", "read_jsonl", "read_meta",
-    "suffix_of", "vector_file",
+    "Vocabulary", "check_vectors", "checksums", "folder_for", "read_csr", "read_dense", "read_jsonl",
+    "read_meta", "suffix_of", "vector_file",
 ]  # fmt: skip

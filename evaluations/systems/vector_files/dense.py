@@ -85,6 +85,17 @@ def read_dense(
     return DenseVectors(rows.selection, matrix)
 
 
+def check_dense(
+    path: Path, dimensions: int, wanted: Collection[str] | None, limits: VectorLimits
+) -> Selection:
+    """Looks at every row and keeps none. Raises EvaluationError `VECTORS-...`."""
+    stored = _open(path, dimensions, limits)
+    rows = select_rows(path, len(stored.matrix), wanted, limits)
+    for _ in _blocks(stored):
+        pass
+    return rows.selection
+
+
 def _open(path: Path, dimensions: int, limits: VectorLimits) -> _Stored:
     try:
         size = size_of(path, limits)

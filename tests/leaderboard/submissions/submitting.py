@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from evaluations.systems.locations import Pinned
 from leaderboard.accounts.models import User
 from leaderboard.catalog.models import Benchmark, Dataset, Revision, RevisionFile, System
 from leaderboard.submissions import hub
@@ -15,6 +16,7 @@ from tests.factories import make_benchmark, make_dataset, make_folder, make_user
 
 COUNTED = (System, Revision, RevisionFile, Submission, Evaluation, AuditEvent)
 RUN = "q1 Q0 d1 1 9.5 cats\nq1 Q0 d2 2 7.25 cats\nq2 Q0 d3 1 3 cats\n"
+FILES = {"model.safetensors": "e" * 64, "config.json": f"git:{'f' * 40}"}
 COMMIT = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 
 MakeFolderDataset = Callable[..., Dataset]
@@ -68,7 +70,7 @@ def storage(settings, tmp_path: Path) -> Path:
 @pytest.fixture
 def known_model(monkeypatch: pytest.MonkeyPatch) -> str:
     """A model the hub knows, without a hub."""
-    monkeypatch.setattr(hub, "pin", lambda location, revision: COMMIT)
+    monkeypatch.setattr(hub, "pin", lambda location, revision, kind: Pinned(COMMIT, FILES))
     return "org/model"
 
 

@@ -1,6 +1,7 @@
 """The submit page: what it shows, whom it lets in, and how it turns bad input away."""
 
 import gzip
+import hashlib
 import io
 import tracemalloc
 from html import unescape
@@ -12,6 +13,7 @@ from django.test import Client
 from evaluations.errors import EvaluationError
 from evaluations.systems import WEB_KINDS, locations
 from leaderboard.submissions.models import Submission
+from tests.evaluations.hostile import forging
 from tests.factories import make_benchmark, make_dataset
 
 from .submitting import RUN, upload
@@ -99,7 +101,8 @@ def test_each_kinds_page_has_exactly_its_fields(browser, pets, kind):
     options = {f"option-{option.name}" for option in WEB_KINDS[kind].options}
     place = {
         "vocabulary": {"location", "revision"},
-        "model": {"location", "revision", "device"},
+        "model": {"location", "revision", "device", "archive"},
+        "folder": {"archive"},
         "file": {"file-pets", "archive"},
     }
     assert specific == options | place[WEB_KINDS[kind].takes]
@@ -174,7 +177,8 @@ def test_hostile_texts_are_shown_as_texts(browser, pets):
     ("fields", "words"),
     [
         (sent(kind="magic"), "There is no kind of system 'magic'"),
-        (sent(kind="vectors"), "Vectors is evaluated on the command line only; here: bm25,"),
+        (sent(kind="vectors"), "Vectors needs an archive"),
+        (sent(kind="dense"), "The model id is missing; write it as the hub does"),
         (sent(benchmark="birds"), "There is no benchmark 'birds'"),
         (sent(name="n" * 101), "has 101 characters; at most 100 fit"),
         (sent(name="nul\x00"), "Null characters are not allowed"),
@@ -230,7 +234,7 @@ def test_an_unknown_model_is_refused_with_what_to_do(browser, pets, nothing_stor
     def missing(*_named):
         raise EvaluationError("MODEL-MISSING", "the hub has no public model org/none; check its name")
 
-    monkeypatch.setattr(locations, "pin", missing)
+    monkeypatch.setattr(locations, "pinned", missing)
     with nothing_stored():
         response = browser.post(URL, sent(kind="dense", location="org/none"))
 
@@ -238,9 +242,7 @@ def test_an_unknown_model_is_refused_with_what_to_do(browser, pets, nothing_stor
 
 
 def test_a_model_of_the_operators_folder_is_pinned_without_a_hub(browser, pets, monkeypatch, tmp_path):
-    model = tmp_path / "models" / "org" / "model"
-    model.mkdir(parents=True)
-    (model / "config.json").write_text("{}")
+    forging.write(tmp_path / "models" / "org" / "model", forging.MODEL)
     monkeypatch.setenv("SPARSEBOARD_MODELS", str(tmp_path / "models"))
 
     browser.post(URL, sent(kind="dense", name="Mine", location="org/model"))
@@ -248,6 +250,20 @@ def test_a_model_of_the_operators_folder_is_pinned_without_a_hub(browser, pets, 
     revision = Submission.objects.get().revision
     assert revision.location == "org/model"
     assert revision.version.startswith("sha256:")
+    assert revision.files["model.safetensors"] == hashlib.sha256(forging.WEIGHTS).hexdigest()
+
+
+def test_a_model_that_is_not_safe_is_refused_before_it_is_queued(
+    browser, pets, monkeypatch, tmp_path, nothing_stored
+):
+    evil = {**forging.MODEL, "config.json": {"auto_map": {"AutoModel": "evil.Model"}}}
+    forging.write(tmp_path / "models" / "org" / "model", evil)
+    monkeypatch.setenv("SPARSEBOARD_MODELS", str(tmp_path / "models"))
+
+    with nothing_stored():
+        response = browser.post(URL, sent(kind="dense", location="org/model"))
+
+    assert "org/model is not taken: error[MODEL-CODE]: config.json has auto_map" in text(response)
 
 
 def test_the_same_again_is_refused_with_a_link(browser, pets, nothing_stored):

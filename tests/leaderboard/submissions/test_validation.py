@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from evaluations.systems.locations import Pinned
 from leaderboard.submissions import hub, submit, validation
 from leaderboard.submissions.models import Submission
 from tests.factories import make_benchmark
@@ -105,9 +106,8 @@ def test_every_bad_run_is_named_at_once(zoo):
 def test_bm25_takes_no_files(pets):
     errors = refused(request(files={"pets": upload()}, archive=upload()))
 
-    assert (
-        errors["file-pets"] == errors["archive"] == ("BM25 takes no files; leave them out, or submit a run.",)
-    )
+    assert errors["file-pets"] == ("BM25 takes no runs; leave them out, or submit a run.",)
+    assert errors["archive"] == ("BM25 takes no archive; leave it out.",)
 
 
 def test_an_encoder_is_refused_where_a_dataset_has_no_corpus_naming_it(zoo):
@@ -201,7 +201,7 @@ def encoder(monkeypatch):
     kind = replace(bm25, name="encoder", title="Encoder", takes="model", options=())
     monkeypatch.setattr(validation, "WEB_KINDS", {**validation.WEB_KINDS, "encoder": kind})
     asked = []
-    monkeypatch.setattr(hub, "pin", lambda *named: asked.append(named) or "c0ffee")
+    monkeypatch.setattr(hub, "pin", lambda *named: asked.append(named[:2]) or Pinned("c0ffee", {}))
     return asked
 
 
