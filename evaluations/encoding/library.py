@@ -11,6 +11,8 @@ from typing import Any, cast
 import torch
 from sentence_transformers.base.model import BaseModel
 from sentence_transformers.base.modules import Router, Transformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding
 from sentence_transformers.util import batch_to_device
 from torch import nn
 
@@ -20,6 +22,7 @@ from evaluations.systems.base import Side, Value
 
 SIDES: tuple[Side, Side] = ("query", "document")
 SIMILARITIES = ("cosine", "dot")
+STATIC = (StaticEmbedding, SparseStaticEmbedding)
 # fp32 whatever the file holds: precision is an option of the system, never the checkpoint's choice.
 MODEL_KWARGS: Mapping[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
 _PROMPT_NAMES: Mapping[Side, tuple[str, ...]] = {
@@ -68,6 +71,12 @@ class LibraryModel:
     def route(self, side: Side) -> list[nn.Module]:
         """The modules that a text of this side goes through."""
         return [module for each in self.model for module in on_route(each, side)]
+
+    def looks_up(self, side: Side) -> bool:
+        """Whether a text of this side goes through no computation but that of its tokens' stored vectors."""
+        modules = [module for module in self.route(side) if not isinstance(module, STATIC)]
+        parameters = any(True for module in modules for _ in module.parameters())
+        return len(modules) < len(self.route(side)) and not parameters
 
     def limit(self, side: Side) -> int | None:
         """The longest text in tokens; None where there is no limit."""

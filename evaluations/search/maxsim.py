@@ -44,6 +44,47 @@ class TokenVectors:
         return np.flatnonzero(np.diff(self.offsets))
 
 
+@dataclass(frozen=True, eq=False)
+class MaxSimIndex:
+    """Documents with what a search must know of them: who has a vector, and the norm of the longest.
+
+    `ranks` are the documents' `id_ranks`. `mean` divides by the number of the query's vectors (MeanMaxSim).
+    """
+
+    documents: TokenVectors
+    ranks: NDArray[np.int64]
+    longest: float
+    filled: NDArray[np.int64]
+    mean: bool
+
+    @classmethod
+    def build(cls, documents: TokenVectors, ranks: NDArray[np.int64], *, mean: bool = False) -> "MaxSimIndex":
+        """Reads the vectors once. Raises EvaluationFailed `VECTORS` where they are not finite."""
+        longest = float(_norms(documents, "document").max(initial=0.0))
+        return cls(documents, ranks, longest, documents.filled, mean)
+
+    def search(
+        self, queries: TokenVectors, k: int, on_queries_done: Callable[[int], None] = lambda _: None
+    ) -> list[Found]:
+        """The first k documents of each query in the one order, as if all products were computed in float64.
+
+        A text without vectors finds nothing and is not found. Raises EvaluationFailed `VECTORS` for vectors
+        that are not finite or whose scores leave float32.
+        """
+        query_norms = _norms(queries, "query")
+        _check_range(queries, query_norms, self.longest)
+        bounds = rounding_bounds(query_norms, self.longest, queries.vectors.shape[1])
+        found = []
+        for first, last in _query_blocks(queries, len(self.filled)):
+            selected = _approximate(queries, first, last, self.documents, self.filled)
+            for query in range(first, last):
+                own = slice(queries.offsets[query], queries.offsets[query + 1])
+                one = _Query(queries.vectors[own], bounds[own], self.mean)
+                found.append(one.best(selected[query - first], self.documents, self.filled, self.ranks, k))
+            on_queries_done(last - first)
+        return found
+
+
 def search(
     queries: TokenVectors,
     documents: TokenVectors,
@@ -53,25 +94,8 @@ def search(
     mean: bool = False,
     on_queries_done: Callable[[int], None] = lambda _: None,
 ) -> list[Found]:
-    """The first k documents of each query in the one order, as if all products were computed in float64.
-
-    `ranks` are the documents' `id_ranks`. `mean` divides by the number of the query's vectors (MeanMaxSim).
-    A text without vectors finds nothing and is not found. Raises EvaluationFailed `VECTORS` for vectors that
-    are not finite or whose scores leave float32.
-    """
-    query_norms, longest = _norms(queries, "query"), _norms(documents, "document").max(initial=0.0)
-    _check_range(queries, query_norms, longest)
-    bounds = rounding_bounds(query_norms, longest, queries.vectors.shape[1])
-    there = documents.filled
-    found = []
-    for first, last in _query_blocks(queries, len(there)):
-        selected = _approximate(queries, first, last, documents, there)
-        for query in range(first, last):
-            own = slice(queries.offsets[query], queries.offsets[query + 1])
-            one = _Query(queries.vectors[own], bounds[own], mean)
-            found.append(one.best(selected[query - first], documents, there, ranks, k))
-        on_queries_done(last - first)
-    return found
+    """One search over documents that are searched once: see `MaxSimIndex`."""
+    return MaxSimIndex.build(documents, ranks, mean=mean).search(queries, k, on_queries_done)
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,9 @@ class DecoderSparse:
     def side_parameters(self, side: Side) -> int:
         return self.parameters
 
+    def query_table(self) -> None:
+        """A query goes through the model."""
+
     @property
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())

@@ -4,7 +4,7 @@ Queries go through `encode_query` and documents through `encode_document`: `enco
 model's prompts and, on a model with two sides, run the document side for both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from evaluations.search.order import id_ranks
 from evaluations.sparsity.storage import dense_storage
 from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems import safety
-from evaluations.systems.base import Kind, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.base import Kind, QueryEncoder, QueryPath, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.locations import fetch
 from evaluations.systems.models import (
     DIMENSIONS,
@@ -78,6 +78,13 @@ class Dense:
             }
         )
 
+    def query_path(self, k: int, threads: int) -> QueryPath:
+        from evaluations.systems.timing import encoded_path
+
+        search_one = self._search_one(k, threads)
+        by: QueryEncoder = "table" if self._model.looks_up("query") else "neural"
+        return encoded_path(self.encoder, search_one, by=by, index="dense")
+
     def sparsity(self) -> Findings:
         documents, dimensions = self.document_vectors.shape
         counts = parameter_counts(self._model.parameters, self._model.config)
@@ -96,6 +103,17 @@ class Dense:
 
         on_device = TorchDenseIndex.from_index(index, self.encoder.device)
         return on_device.search(self.query_vectors, depth, progress.advance)
+
+    def _search_one(self, k: int, threads: int) -> "Callable[[Float32], Found]":
+        from evaluations.search.dense import DenseIndex  # here, since it brings numba
+
+        index = DenseIndex.build(self.document_vectors, self._ranks, threads)
+        if self.encoder.device == "cpu":
+            return lambda vectors: index.search(vectors, k, threads)[0]
+        from evaluations.search.dense_torch import TorchDenseIndex
+
+        on_device = TorchDenseIndex.from_index(index, self.encoder.device)
+        return lambda vectors: on_device.search(vectors, k)[0]
 
 
 def _load(spec: SystemSpec, runtime: Runtime) -> Dense:
@@ -117,7 +135,7 @@ KIND = Kind(
     help="A sentence-transformers model with one vector a text. Search is exact, over all documents.",
     takes="model",
     needs_corpus=True,
-    tracks=("retrieval", "sparsity"),
+    tracks=("retrieval", "sparsity", "latency"),
     options=(PRECISION, MAX_LENGTH, DIMENSIONS, QUERY_PROMPT, DOCUMENT_PROMPT),
     load=_load,
     pin=pin_model,

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
-from evaluations.search.maxsim import TokenVectors, search
+from evaluations.search.maxsim import MaxSimIndex, TokenVectors, search
 from evaluations.search.order import id_ranks
 from evaluations.sparsity.storage import multi_vector_storage
 from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems import safety
-from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.base import Kind, Option, QueryPath, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.locations import fetch
 from evaluations.systems.models import (
     DOCUMENT_PROMPT,
@@ -80,6 +80,15 @@ class LateInteraction:
             }
         )
 
+    def query_path(self, k: int, threads: int) -> QueryPath:
+        """The search multiplies in the libraries' own threads, which the caller limits to `threads`."""
+        from evaluations.systems.timing import encoded_path
+
+        index = MaxSimIndex.build(self.document_vectors, self._ranks, mean=self._model.mean)
+        return encoded_path(
+            self.encoder, lambda vectors: index.search(vectors, k)[0], by="neural", index="multi-vector"
+        )
+
     def sparsity(self) -> Findings:
         counts = parameter_counts(self._model.parameters, self._model.config)
         vectors = self.document_vectors.vectors
@@ -124,7 +133,7 @@ KIND = Kind(
     help="A sentence-transformers model with a vector a token, as ColBERT. Exact MaxSim over all documents.",
     takes="model",
     needs_corpus=True,
-    tracks=("retrieval", "sparsity"),
+    tracks=("retrieval", "sparsity", "latency"),
     options=(
         PRECISION,
         MAX_LENGTH,

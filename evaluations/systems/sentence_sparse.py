@@ -30,7 +30,7 @@ from evaluations.systems.base import Side, Value
 from evaluations.systems.inference_free import idf_router
 from evaluations.systems.loading import loading_from, require_all_stored
 from evaluations.systems.sparse_folder import Form
-from evaluations.systems.sparse_vectors import of_length_one, to_csr
+from evaluations.systems.sparse_vectors import QueryTable, of_length_one, to_csr
 from evaluations.systems.splade_pooling import take_greatest_first
 
 _HUB: Mapping[str, Any] = {"trust_remote_code": False, "local_files_only": True}
@@ -80,6 +80,20 @@ class SentenceSparse(LibraryModel):
         modules = [module for module in self.route(side) if not isinstance(module, SparseStaticEmbedding)]
         parameters = {id(each): each.numel() for module in modules for each in module.parameters()}
         return sum(parameters.values())
+
+    def query_table(self) -> QueryTable | None:
+        """Only where the one module of queries is a table whose weights nothing changes afterwards."""
+        route = self.route("query")
+        first: Any = route[0]
+        changed = self.normalised or cast("SparseEncoder", self.model).max_active_dims is not None
+        if len(route) > 1 or changed or not isinstance(first, SparseStaticEmbedding):
+            return None
+        tokeniser: Any = first.tokenizer
+        fast = getattr(tokeniser, "backend_tokenizer", None)
+        if fast is None or tokeniser.truncation_side != "right":
+            return None
+        weights = first.weight.detach().float().cpu().numpy()
+        return QueryTable(fast, weights, self.prompt("query") or "", tokeniser.model_max_length)
 
 
 def _loaded(folder: Path, form: Form, activation: Any, device: str) -> SparseEncoder:

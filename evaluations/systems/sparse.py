@@ -4,7 +4,7 @@ SPLADE and its kin, inference-free encoders and sparse autoencoders by sentence-
 encoders by transformers. See `sparse_folder.py` for which is which.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,16 @@ from evaluations.search.order import id_ranks
 from evaluations.sparsity.representation import profile
 from evaluations.sparsity.storage import sparse_storage
 from evaluations.sparsity.weights import parameter_counts
-from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.base import (
+    Kind,
+    Option,
+    QueryEncoder,
+    QueryPath,
+    RankedList,
+    Run,
+    Runtime,
+    SystemSpec,
+)
 from evaluations.systems.locations import fetch
 from evaluations.systems.models import (
     DOCUMENT_PROMPT,
@@ -99,6 +108,22 @@ class Sparse:
             }
         )
 
+    def query_path(self, k: int, threads: int) -> QueryPath:
+        """One query's search is one thread's work."""
+        from evaluations.systems.timing import encoded_path
+
+        by: QueryEncoder = "table" if self._model.side_parameters("query") == 0 else "neural"
+        path = encoded_path(self.encoder, self._search_one(k), by=by, index="sparse")
+        table = self._model.query_table()
+        if table is None or self.encoder.device != "cpu":
+            return path
+        return replace(
+            path,
+            tokenise=table.tokenise,
+            encode=table.look_up,
+            search=lambda query: self._index.search_one(query.terms, query.weights, k),
+        )
+
     def sparsity(self) -> Findings:
         frequency = np.diff(self._index.offsets, axis=1).sum(axis=0, dtype=np.int64)
         found = profile(self.query_vectors, frequency, len(self._index))
@@ -114,6 +139,14 @@ class Sparse:
 
         index = TorchSparseIndex.from_index(self._index, self.encoder.device)
         return index.search(queries, depth, progress.advance)
+
+    def _search_one(self, k: int) -> "Callable[[csr_array[Any]], Found]":
+        if self.encoder.device == "cpu":
+            return lambda query: self._index.search_one(query.indices, query.data, k)
+        from evaluations.search.sparse_torch import TorchSparseIndex
+
+        index = TorchSparseIndex.from_index(self._index, self.encoder.device)
+        return lambda query: index.search(query, k)[0]
 
     def _check_sample(self, texts: Sequence[str]) -> None:
         """Before a large corpus is encoded: nearly dense vectors of it would not fit the memory."""
@@ -189,7 +222,7 @@ KIND = Kind(
     "causal language models. Search is exact.",
     takes="model",
     needs_corpus=True,
-    tracks=("retrieval", "sparsity"),
+    tracks=("retrieval", "sparsity", "latency"),
     options=(
         PRECISION,
         MAX_LENGTH,

@@ -3,11 +3,13 @@
 A batch's vectors are dense for a moment; no more than one batch ever is. Importing this brings torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from evaluations.encoding.batches import TextModel
@@ -30,6 +32,40 @@ class TermModel(TextModel["csr_array[Any]"], Protocol):
     def limit(self, side: Side) -> int | None: ...
 
     def side_parameters(self, side: Side) -> int: ...
+
+    def query_table(self) -> "QueryTable | None":
+        """Where a query is nothing but its tokens' weights: those, for one query at a time."""
+
+
+@dataclass(frozen=True)
+class QueryTable:
+    """Queries of an inference-free encoder without tensors: what a server of it would do.
+
+    `tokeniser` is the fast one of the `tokenizers` library, `limit` cuts its ids.
+    """
+
+    tokeniser: Any
+    weights: NDArray[np.float32]
+    prompt: str
+    limit: int | None
+
+    def tokenise(self, text: str) -> list[int]:
+        ids: list[int] = self.tokeniser.encode(self.prompt + text, add_special_tokens=False).ids
+        return ids[: self.limit]
+
+    def look_up(self, tokens: Sequence[int]) -> "LookedUp":
+        """Distinct terms of non-zero weight, ascending."""
+        terms = np.unique(np.array(tokens, dtype=np.int32))
+        weights = self.weights[terms]
+        return LookedUp(terms[weights != 0], weights[weights != 0])
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """A query, both of shape (terms,)."""
+
+    terms: NDArray[np.int32]
+    weights: NDArray[np.float32]
 
 
 def saturated(logits: torch.Tensor, activation: str) -> torch.Tensor:

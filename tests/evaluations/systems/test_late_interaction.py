@@ -125,6 +125,17 @@ def test_it_works(colbert):
     assert list(found) == sorted(expected, key=lambda key: (round(expected[key], 5), key), reverse=True)
 
 
+@pytest.mark.parametrize("folder", ["colbert", "expanding"])
+def test_a_single_query_timed_finds_what_the_run_holds(folder, request):
+    system = loaded(request.getfixturevalue(folder))
+    path = system.query_path(10, threads=1)
+    found = path.search(path.encode(path.tokenise(QUERY)))
+    expected = retrieved(system)
+    assert [system.document_ids[row] for row in found.rows] == list(expected)
+    assert found.scores.tolist() == pytest.approx(list(expected.values()), rel=1e-6)
+    assert (path.encoder, path.index) == ("neural", "multi-vector")
+
+
 def test_scores_by_hand(tmp_path):
     """Each token is 4 at its word's place of 17 and -1/4 at the others.
 
