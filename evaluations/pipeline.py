@@ -168,8 +168,7 @@ def _retrieved(system: System, dataset: Dataset, progress: Progress) -> Run:
 
 def _latency(system: System, dataset: Dataset, request: Request, progress: Progress) -> Findings:
     assert isinstance(system, Timed)  # noqa: S101 - as the kind's tracks promise
-    path = system.query_path(request.latency.k, request.latency.threads)
-    return measure_latency(path, dataset, request.latency, progress, request.baseline)
+    return measure_latency(system, dataset, request.latency, progress, request.baseline)
 
 
 def _final(run: Run, dataset: Dataset) -> Run:

@@ -83,6 +83,10 @@ class Encoder(Generic[V]):
         identity = None if self.identity is None else self.identity.modified(name)
         return replace(self, identity=identity, counts=Counts())
 
+    def uncached(self) -> "Encoder[V]":
+        """For what is encoded to be timed or looked at: nothing is read from the cache, kept, or counted."""
+        return replace(self, cache=None, counts=Counts())
+
     def tokenise(self, texts: Sequence[str], side: Side) -> Mapping[str, Any]:
         with failures():
             return self.model.tokenise(texts, side)

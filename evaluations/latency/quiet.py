@@ -20,10 +20,11 @@ class Quiet:
 
 
 @contextmanager
-def quiet(threads: int = 1) -> Iterator[Quiet]:
-    """No garbage collection, `threads` threads in every library's pool, as many cores; as before afterwards.
+def quiet(threads: int = 1, cores: int | None = None) -> Iterator[Quiet]:
+    """No garbage collection, `threads` threads in every library's pool; as before afterwards.
 
-    The last cores are taken: the first serves most of a machine's interrupts.
+    `cores`: how many the process is pinned to, as many as threads where not said. The last are taken: the
+    first serves most of a machine's interrupts.
     """
     from threadpoolctl import threadpool_limits
 
@@ -35,9 +36,9 @@ def quiet(threads: int = 1) -> Iterator[Quiet]:
             threadpool_limits(threads),
             _numba_threads(threads),
             _torch_threads(threads),
-            _pinned(threads) as cores,
+            _pinned(cores or threads) as pinned,
         ):
-            yield Quiet(threads, cores)
+            yield Quiet(threads, pinned)
     finally:
         if collecting:
             gc.enable()
@@ -74,13 +75,13 @@ def _numba_threads(threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def _pinned(threads: int) -> Iterator[tuple[int, ...] | None]:
+def _pinned(count: int) -> Iterator[tuple[int, ...] | None]:
     """All threads of the process, those of the libraries' pools too."""
     if not hasattr(os, "sched_setaffinity"):
         yield None
         return
     before = os.sched_getaffinity(0)
-    cores = tuple(sorted(before)[-threads:])
+    cores = tuple(sorted(before)[-count:])
     pinned = _pin(set(cores))
     try:
         yield cores if pinned else None

@@ -16,6 +16,7 @@ from evaluations.latency.quiet import Quiet, quiet
 from evaluations.latency.references import BM25, References
 from evaluations.latency.schedule import Schedule
 from evaluations.latency.statistics import Ratio, block_variation, mean, p50, ratio
+from evaluations.latency.throughput import Plan
 from evaluations.progress import Progress
 from evaluations.protocol import Fact
 from evaluations.systems.base import QueryPath
@@ -26,11 +27,12 @@ K = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """`threads`: of each query."""
+    """`threads`: of each query. `throughput` None: latency alone."""
 
     threads: int = 1
     k: int = K
     schedule: Schedule = field(default_factory=Schedule)
+    throughput: Plan | None = field(default_factory=Plan)
 
 
 @dataclass(frozen=True)

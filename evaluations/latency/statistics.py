@@ -64,11 +64,11 @@ def calibrated(chunks: NDArray[np.int64]) -> dict[str, float]:
 def summary(blocks: Sequence[Block], seed: int) -> Summary:
     """Quantiles interpolate linearly between order statistics (Hyndman and Fan's type 7)."""
     times = _joined(blocks)
-    points = _points(times)
-    resampled = [_points(_drawn(blocks, draw)) for draw in _draws(blocks, seed)]
-    intervals = {name: _interval([each[name] for each in resampled]) for name in points}
+    found = points(times)
+    resampled = [points(_drawn(blocks, draw)) for draw in _draws(blocks, seed)]
+    intervals = {name: _interval([each[name] for each in resampled]) for name in found}
     return Summary(
-        points["p50"], points["p95"], points.get("p99"), points["mean"], len(times), intervals
+        found["p50"], found["p95"], found.get("p99"), found["mean"], len(times), intervals
     )  # fmt: skip
 
 
@@ -101,7 +101,8 @@ def mean(times: NDArray[np.int64]) -> float:
     return float(np.mean(times))
 
 
-def _points(times: NDArray[np.int64]) -> dict[str, float]:
+def points(times: NDArray[np.int64]) -> dict[str, float]:
+    """Quantiles and mean in ms of times in ns; p99 only where there are samples enough."""
     quantiles = {"p50": 50, "p95": 95} | ({"p99": 99} if len(times) >= P99_SAMPLES else {})
     values = np.percentile(times, list(quantiles.values())) * _MS
     return {**dict(zip(quantiles, values.tolist(), strict=True)), "mean": float(times.mean()) * _MS}

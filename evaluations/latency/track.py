@@ -9,10 +9,12 @@ from evaluations.latency import gates
 from evaluations.latency.baseline import Baseline
 from evaluations.latency.gates import Gate
 from evaluations.latency.harness import EMPTY, PARTS, Recording
+from evaluations.latency.memory import peak_card_bytes, peak_host_bytes
 from evaluations.latency.session import SYSTEM, Session, Settings, record, session_gates
 from evaluations.latency.statistics import P99_SAMPLES, Interval, block_variation, mean, p50, summary
+from evaluations.latency.throughput import measure_throughput
 from evaluations.progress import Progress
-from evaluations.systems.base import QueryPath
+from evaluations.systems.base import Timed
 from evaluations.tracks import Findings
 
 _MS, _US = 1e-6, 1e-3  # of a nanosecond
@@ -22,15 +24,28 @@ Named = tuple[str, Value, Interval | None]
 
 
 def measure_latency(
-    path: QueryPath, dataset: Dataset, settings: Settings, progress: Progress, stored: Baseline | None = None
+    system: Timed, dataset: Dataset, settings: Settings, progress: Progress, stored: Baseline | None = None
 ) -> Findings:
-    """Times a system's way to the first k of a dataset's queries. `stored`: the host's baseline.
+    """Times an indexed system's way to the first k of a dataset's queries. `stored`: the host's baseline.
 
     A session that fails a gate has `rejected` in its details, and no metric. Raises EvaluationError
     `DATASET-CORPUS`.
     """
+    path = system.query_path(settings.k, settings.threads)
+    memory = _memory()  # before the references: what they hold is not the system's
     session = record(path, dataset, settings, progress)
-    return findings(session, session_gates(session, stored))
+    found = findings(session, session_gates(session, stored))
+    if "rejected" in found.details or settings.throughput is None:
+        return found
+    with progress.stage("timing"):
+        return found | memory | measure_throughput(system, dataset, settings.k, settings.throughput)
+
+
+def _memory() -> Findings:
+    """Of loading, encoding and indexing."""
+    peaks = {"peak_memory_bytes": peak_host_bytes(), "peak_card_memory_bytes": peak_card_bytes()}
+    reasons = {"peak_memory_bytes": "cannot be read here", "peak_card_memory_bytes": "no card was used"}
+    return Findings(peaks, {name: reasons[name] for name, value in peaks.items() if value is None})
 
 
 def findings(session: Session, checked: Sequence[Gate]) -> Findings:

@@ -8,6 +8,7 @@ k-th place is computed again.
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +51,13 @@ class DenseIndex:
         return cls(documents, ranks.astype(np.uint32), rows, longest, size)
 
     @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that it holds."""
+        return self.documents, self.ranks, self.rows, self.longest
+
+    @property
     def nbytes(self) -> int:
-        arrays = (self.documents, self.ranks, self.rows, self.longest)
-        return sum(int(array.nbytes) for array in arrays)
+        return sum(int(array.nbytes) for array in self.arrays)
 
     def __len__(self) -> int:
         return len(self.documents)

@@ -8,6 +8,7 @@ that may be the best for a vector of the query. Only those are computed again.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,11 @@ class MaxSimIndex:
         """Reads the vectors once. Raises EvaluationFailed `VECTORS` where they are not finite."""
         longest = float(_norms(documents, "document").max(initial=0.0))
         return cls(documents, ranks, longest, documents.filled, mean)
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that it holds."""
+        return self.documents.vectors, self.documents.offsets, self.ranks, self.filled
 
     def search(
         self, queries: TokenVectors, k: int, on_queries_done: Callable[[int], None] = lambda _: None

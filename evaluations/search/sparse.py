@@ -80,9 +80,20 @@ class SparseIndex:
         return int(self.offsets.shape[1]) - 1
 
     @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that it holds."""
+        return self.offsets, self.documents, self.impacts, self.ranks, self.rows
+
+    @property
     def nbytes(self) -> int:
-        arrays = (self.offsets, self.documents, self.impacts, self.ranks, self.rows)
-        return sum(int(array.nbytes) for array in arrays)
+        return sum(int(array.nbytes) for array in self.arrays)
+
+    def rebuilt(self) -> "SparseIndex":
+        """Made anew, a segment after the other, of the vectors it holds."""
+        builder = IndexBuilder(self.dimensions, segment_size=self.segment_size)
+        for segment in range(len(self.offsets)):
+            builder.add(self._segment_matrix(segment))
+        return builder.finish(self.ranks.astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.ranks)

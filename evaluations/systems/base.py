@@ -230,6 +230,17 @@ class Timed(Protocol):
 
 
 @runtime_checkable
+class Built(Protocol):
+    """What a timed system tells of its own making, where it is the one that makes vectors and index."""
+
+    def encode_documents(self, texts: Sequence[str]) -> None:
+        """Encodes these anew, past any cache, and lets the vectors go."""
+
+    def build_index(self, threads: int) -> Sequence[NDArray[Any]]:
+        """Builds the index anew of the documents' vectors, and returns all the arrays that it holds."""
+
+
+@runtime_checkable
 class ByDataset(Protocol):
     """What a system has besides where its files are those of a dataset. Called before `index`."""
 

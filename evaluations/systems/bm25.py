@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,13 @@ class Bm25:
 
     def query_path(self, k: int, threads: int) -> QueryPath:
         return QueryPath(self.tokenise, self.encode, partial(self.search_one, k=k), "none", "sparse")
+
+    def encode_documents(self, texts: Sequence[str]) -> None:
+        for _ in self._counted(texts, Progress()):
+            pass
+
+    def build_index(self, threads: int) -> Sequence[NDArray[Any]]:
+        return self._index.rebuilt().arrays
 
     def sparsity(self) -> Findings:
         found = self._representation() | sparse_storage(self._index.nbytes)

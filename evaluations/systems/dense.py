@@ -5,7 +5,7 @@ model's prompts and, on a model with two sides, run the document side for both.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,14 @@ class Dense:
         search_one = self._search_one(k, threads)
         by: QueryEncoder = "table" if self._model.looks_up("query") else "neural"
         return encoded_path(self.encoder, search_one, by=by, index="dense")
+
+    def encode_documents(self, texts: Sequence[str]) -> None:
+        self.encoder.uncached().vectors(texts, "document")
+
+    def build_index(self, threads: int) -> Sequence[NDArray[Any]]:
+        from evaluations.search.dense import DenseIndex  # here, since it brings numba
+
+        return DenseIndex.build(self.document_vectors, self._ranks, threads).arrays
 
     def sparsity(self) -> Findings:
         documents, dimensions = self.document_vectors.shape

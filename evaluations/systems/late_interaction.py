@@ -1,7 +1,7 @@
 """Late interaction, loaded by sentence-transformers: a vector a token, searched by exact MaxSim."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,13 @@ class LateInteraction:
         return encoded_path(
             self.encoder, lambda vectors: index.search(vectors, k)[0], by="neural", index="multi-vector"
         )
+
+    def encode_documents(self, texts: Sequence[str]) -> None:
+        self.encoder.uncached().vectors(texts, "document")
+
+    def build_index(self, threads: int) -> Sequence[NDArray[Any]]:
+        index = MaxSimIndex.build(self.document_vectors, self._ranks, mean=self._model.mean)
+        return index.arrays
 
     def sparsity(self) -> Findings:
         counts = parameter_counts(self._model.parameters, self._model.config)

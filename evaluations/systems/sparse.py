@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from evaluations.datasets import Documents
@@ -124,6 +125,12 @@ class Sparse:
             search=lambda query: self._index.search_one(query.terms, query.weights, k),
         )
 
+    def encode_documents(self, texts: Sequence[str]) -> None:
+        self.encoder.uncached().vectors(texts, "document")
+
+    def build_index(self, threads: int) -> Sequence[NDArray[Any]]:
+        return self._index.rebuilt().arrays
+
     def sparsity(self) -> Findings:
         frequency = np.diff(self._index.offsets, axis=1).sum(axis=0, dtype=np.int64)
         found = profile(self.query_vectors, frequency, len(self._index))
@@ -151,9 +158,8 @@ class Sparse:
     def _check_sample(self, texts: Sequence[str]) -> None:
         """Before a large corpus is encoded: nearly dense vectors of it would not fit the memory."""
         if len(texts) > 8 * SAMPLE:
-            uncached = replace(self.encoder, cache=None)
             sample = texts[:: len(texts) // SAMPLE][:SAMPLE]
-            vectors = uncached.vectors(sample, "document")
+            vectors = self.encoder.uncached().vectors(sample, "document")
             require_sparse("document", vectors.nnz, len(sample), vectors.shape[1])
 
     def _require_one_vocabulary(self, queries: "csr_array[Any]") -> None:

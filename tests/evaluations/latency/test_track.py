@@ -1,5 +1,7 @@
 """The latency track through the pipeline: what it writes, and that its hash outlives scoring."""
 
+from dataclasses import replace
+
 import pytest
 
 from evaluations import pipeline
@@ -8,19 +10,21 @@ from evaluations.latency.baseline import Baseline
 from evaluations.latency.host import host_profile
 from evaluations.latency.schedule import Schedule
 from evaluations.latency.session import Settings
+from evaluations.latency.throughput import Plan
 from evaluations.pipeline import Request
 from evaluations.report import read_report
 from evaluations.systems.parse import parse_system
 
-QUICK = Settings(schedule=Schedule(block_s=0.0))
+QUICK = Settings(schedule=Schedule(block_s=0.0), throughput=None)
+LOADED = replace(QUICK, throughput=Plan(closed_s=0.2, open_s=0.2, documents=3, clients=(1,)))
 
 
 @pytest.fixture
 def measure(write_dataset, tmp_path):
     dataset = load(write_dataset())
 
-    def run(*tracks, **others):
-        request = Request(parse_system("bm25"), tmp_path / "out", tracks, latency=QUICK, **others)
+    def run(*tracks, latency=QUICK, **others):
+        request = Request(parse_system("bm25"), tmp_path / "out", tracks, latency=latency, **others)
         return pipeline.evaluate(request, dataset)
 
     return run
@@ -39,6 +43,22 @@ def test_it_works(measure, calm, tmp_path):
     assert metrics["latency_ratio_matched_p50"] == pytest.approx(1.0, rel=0.5)  # it is its own reference
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
     assert read_report(tmp_path / "out") == report
+
+
+def test_throughput_and_memory_are_in_the_track(measure, calm):
+    metrics = measure("latency", latency=LOADED).tracks["latency"].metrics
+    assert metrics["queries_per_second"] > metrics["open_loop_queries_per_second"] > 0
+    assert metrics["documents_per_second"] > 0
+    assert metrics["index_disk_bytes"] > metrics["index_resident_bytes"] > 0
+    assert metrics["peak_memory_bytes"] > 10_000_000
+    assert metrics["peak_card_memory_bytes"] is None or metrics["peak_card_memory_bytes"] >= 0
+
+
+def test_a_rejected_session_measures_no_throughput(measure):
+    impossible = Baseline(host_profile().hash, {"bm25 cpu 1 p50": 1e-6}, "2026-01-01")
+    track = measure("latency", latency=LOADED, baseline=impossible).tracks["latency"]
+    assert track.metrics == {}
+    assert "closed_loop" not in track.details
 
 
 def test_scoring_keeps_the_latency_and_its_hash(measure, calm):

@@ -1,0 +1,116 @@
+"""What a system gets through: queries and documents a second, its index's making and size."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluations.datasets import Dataset, Documents
+from evaluations.encoding.threads import allowed_cores
+from evaluations.latency.loops import LOAD, closed_loop, open_loop
+from evaluations.latency.quiet import quiet
+from evaluations.latency.schedule import CHUNK
+from evaluations.latency.statistics import P99_SAMPLES, points
+from evaluations.systems.base import Built, QueryPath, Timed
+from evaluations.tracks import Findings, not_applicable
+
+DOCUMENTS = ("documents_per_second", "index_build_s", "index_resident_bytes", "index_disk_bytes")
+_SECOND = 1e9
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`closed_s` for each number of clients; the open loop lasts about `open_s`, with bounded arrivals."""
+
+    seed: int = 7
+    closed_s: float = 2.0
+    open_s: float = 10.0
+    least_arrivals: int = 200
+    most_arrivals: int = 10_000
+    documents: int = 128
+    clients: tuple[int, ...] = field(default_factory=lambda: client_counts(allowed_cores()))
+
+
+def client_counts(cores: int) -> tuple[int, ...]:
+    """1, 2, 4 ... and the number of cores."""
+    doubling = [2**power for power in range(cores.bit_length()) if 2**power < cores]
+    return (*doubling, cores)
+
+
+def measure_throughput(system: Timed, dataset: Dataset, k: int, plan: Plan) -> Findings:
+    """Threads of one process, each query in one thread. Latencies under load count the waiting."""
+    texts = list(dict.fromkeys(dataset.queries.values()))
+    paths = [system.query_path(k, threads=1) for _ in range(max(plan.clients))]
+    with quiet(threads=1, cores=max(plan.clients)):
+        rates = {
+            clients: closed_loop(paths[:clients], texts, plan.seed, plan.closed_s) for clients in plan.clients
+        }
+        found = _closed(rates) | _under_load(paths, texts, rates[max(rates)], plan)
+    if isinstance(system, Built) and dataset.documents is not None:
+        return found | _making(system, dataset.documents, plan)
+    return found | not_applicable("made of other systems, each of which has its own", *DOCUMENTS)
+
+
+def _closed(rates: Mapping[int, float]) -> Findings:
+    by_clients = {str(clients): rate for clients, rate in rates.items()}
+    return Findings({"queries_per_second": rates[max(rates)]}, details={"closed_loop": by_clients})
+
+
+def _under_load(paths: Sequence[QueryPath], texts: Sequence[str], most: float, plan: Plan) -> Findings:
+    rate = LOAD * most
+    count = int(min(max(rate * plan.open_s, plan.least_arrivals), plan.most_arrivals))
+    found = open_loop(paths, texts, rate, count, plan.seed)
+    times = points(found.latencies_ns)
+    metrics = {f"open_loop_latency_{point}_ms": times.get(point) for point in ("p50", "p95", "p99")}
+    named = {"open_loop_queries_per_second": rate, **metrics}
+    reason = f"{count:,} arrivals; a p99 needs {P99_SAMPLES:,}"
+    reasons = {name: reason for name, value in named.items() if value is None}
+    return Findings(named, reasons, {"open_loop": {"arrivals": count, "load": LOAD, "seed": plan.seed}})
+
+
+def _making(system: Built, documents: Documents, plan: Plan) -> Findings:
+    """Both by all cores: a corpus is encoded and indexed once, and nobody waits for one document."""
+    cores = max(plan.clients)
+    sample = _sample(documents.texts, plan)
+    with quiet(threads=cores, cores=cores):
+        system.encode_documents(sample[:CHUNK])
+        started = time.perf_counter_ns()
+        system.encode_documents(sample)
+        encoded = time.perf_counter_ns()
+        arrays = system.build_index(cores)
+        built = time.perf_counter_ns()
+    resident = sum(int(array.nbytes) for array in arrays)
+    values = (
+        len(sample) * _SECOND / (encoded - started), (built - encoded) / _SECOND, resident, disk_bytes(arrays)
+    )  # fmt: skip
+    details = {"documents_encoded": len(sample), "threads": cores}
+    return Findings(dict(zip(DOCUMENTS, values, strict=True)), details={"making": details})
+
+
+def disk_bytes(arrays: Sequence[NDArray[Any]]) -> int:
+    """What they take as numpy's files, heads included; nothing is written."""
+    counter = _Counter()
+    for array in arrays:
+        np.lib.format.write_array(counter, np.ascontiguousarray(array), allow_pickle=False)
+    return counter.count
+
+
+class _Counter:
+    """A file that only counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def write(self, content: bytes) -> int:
+        self.count += len(content)
+        return len(content)
+
+
+def _sample(texts: Sequence[str], plan: Plan) -> list[str]:
+    """Documents drawn by the seed, without replacement."""
+    generator = np.random.default_rng(plan.seed)
+    drawn = generator.choice(len(texts), size=min(plan.documents, len(texts)), replace=False)
+    return [texts[place] for place in drawn.tolist()]
