@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from evaluations.systems.base import Run
 
@@ -13,7 +14,7 @@ RUN = "run.trec.gz"
 PER_QUERY = "per_query.parquet"
 
 
-def write_run(folder: Path, run: Run, tag: str) -> None:
+def write_run(folder: Path, run: Run, tag: str, name: str = RUN) -> None:
     """`run.trec.gz`, queries in the order of their ids. Nine digits give a float32 back exactly."""
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as stream:
@@ -22,21 +23,28 @@ def write_run(folder: Path, run: Run, tag: str) -> None:
             pairs = zip(ranked.document_ids, ranked.scores.tolist(), strict=True)
             for rank, (document_id, score) in enumerate(pairs, start=1):
                 stream.write(f"{query_id} Q0 {document_id} {rank} {score:.9g} {tag}\n".encode())
-    write_atomically(folder / RUN, buffer.getvalue())
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / name, buffer.getvalue())
 
 
 def write_per_query(folder: Path, per_query: Mapping[str, Mapping[str, float]], query_ids: list[str]) -> None:
     """`per_query.parquet`: `query_id`, and one column of float64 a measure, a row for every judged query."""
     import pyarrow
-    import pyarrow.parquet
 
     columns = {
         name: pyarrow.array([values[query] for query in query_ids]) for name, values in per_query.items()
     }
-    table = pyarrow.table({"query_id": pyarrow.array(query_ids, pyarrow.string()), **columns})
+    write_table(folder / PER_QUERY, {"query_id": pyarrow.array(query_ids, pyarrow.string()), **columns})
+
+
+def write_table(path: Path, columns: Mapping[str, Any]) -> None:
+    """A parquet file of columns that are pyarrow's arrays, all of one length."""
+    import pyarrow
+    import pyarrow.parquet
+
     buffer = io.BytesIO()
-    pyarrow.parquet.write_table(table, buffer)
-    write_atomically(folder / PER_QUERY, buffer.getvalue())
+    pyarrow.parquet.write_table(pyarrow.table(dict(columns)), buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def write_atomically(path: Path, content: bytes) -> None:

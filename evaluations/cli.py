@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(add("evaluate", help="measure a system and score its run"))
     _add_measure(add("measure", help="run a system; its dataset needs no qrels"))
     _add_score(add("score", help="score the run that measure wrote"))
+    add("sweeps", help="list the sweeps, their variants and values").set_defaults(run=commands.sweeps)
     add("datasets", help="list the registered datasets and benchmarks").set_defaults(run=commands.datasets)
     _add_inspect(
         add("inspect", help="what a folder, an archive, a hub id or a system is, and whether it is safe")
@@ -101,6 +102,13 @@ def _add_measure(parser: argparse.ArgumentParser) -> None:
         "--baseline", type=Path, metavar="FILE",
         help="what the latency track's references take on this host when it is well; host --write makes one",
     )  # fmt: skip
+    parser.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="NAME[:VARIANT][=VALUES]",
+        help="a curve of operating points, such as weights=10,50 or vector-bits; may be repeated",
+    )
     parser.set_defaults(run=commands.measure)
 
 

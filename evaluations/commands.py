@@ -3,6 +3,7 @@
 import json
 from argparse import Namespace
 from pathlib import Path
+from typing import Any, cast
 
 from evaluations import comparison, pipeline
 from evaluations.artefacts import PER_QUERY, RUN
@@ -20,7 +21,8 @@ from evaluations.latency.quiet import quiet
 from evaluations.latency.session import Settings
 from evaluations.progress import Progress, for_console
 from evaluations.report import REPORT, Report, read_report
-from evaluations.retrieval.measures import Measure, default_measures, parse_measures
+from evaluations.retrieval.measures import PRIMARY, Measure, default_measures, parse_measures
+from evaluations.sparsity.sweeps import SWEEPS, SWEEPS_TABLE, Curve, parse_sweeps, verdict_lines
 from evaluations.systems import KINDS, Runtime, SystemSpec, kind_of, needs_corpus
 from evaluations.systems.parse import parse_system
 from evaluations.tracks import Findings
@@ -115,16 +117,27 @@ def _device(wanted: str) -> str:
     return resolve_device(wanted)
 
 
+def sweeps(_: Namespace) -> None:
+    for sweep in SWEEPS.values():
+        print(f"{sweep.name}: {sweep.help} For {', '.join(sweep.kinds)}.")
+        for variant in sweep.variants:
+            name = Curve(sweep, variant, ()).name
+            default = ",".join(variant.values.default) or "no values"
+            print(f"  --sweep {name}={default}\n      {variant.help} Takes {variant.values.help}.")
+
+
 def _request(options: Namespace) -> pipeline.Request:
+    spec = _system(options)
     tracks = tuple(track.strip() for track in options.tracks.split(",") if track.strip())
     return pipeline.Request(
-        spec=_system(options),
+        spec=spec,
         out=options.out,
         tracks=tracks,
         runtime=Runtime(options.device, options.threads),
         command=options.recipe,
         latency=Settings(threads=options.query_threads),
         baseline=read_baseline(options.baseline) if options.baseline else None,
+        sweeps=parse_sweeps(options.sweep, spec.kind),
     )
 
 
@@ -166,8 +179,25 @@ def _show(report: Report, options: Namespace) -> None:
             print(f"  rejected: {findings.details['rejected']}")
         for name in findings.metrics:
             print(f"  {name:<28} {comparison.shown(findings.metrics[name])}{_reason(findings, name)}")
-    written = [name for name in (REPORT, RUN, PER_QUERY) if (options.out / name).is_file()]
+        _show_points(findings)
+    written = [name for name in (REPORT, RUN, PER_QUERY, SWEEPS_TABLE) if (options.out / name).is_file()]
     print(f"in {options.out}: {', '.join(written)}")
+
+
+def _show_points(findings: Findings) -> None:
+    """Of each point the value, its place, the primary measure where it is judged, its index's size."""
+    for curve in cast("list[dict[str, Any]]", findings.details.get("sweeps", [])):
+        print(f"  sweep {curve['asked'].partition('=')[0]}  ({curve['axis']}, in {curve['unit']})")
+        for point in curve["points"]:
+            value = "unmodified" if point["is_unmodified"] else point["value"]
+            if point["reason"] is not None:
+                print(f"    {value:<12} no point: {point['reason']}")
+                continue
+            metrics = {name: point["metrics"].get(name) for name in (PRIMARY, "index_bytes")}
+            shown = "  ".join(f"{name} {comparison.shown(metrics[name])}" for name in metrics)
+            print(f"    {value:<12} {point['axis']:<10.6g} {shown}")
+        for line in verdict_lines(curve):
+            print(f"    {line}")
 
 
 def _reason(findings: Findings, name: str) -> str:

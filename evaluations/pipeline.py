@@ -27,8 +27,16 @@ from evaluations.protocol import (
     sparsity_protocol,
 )
 from evaluations.report import Report, read_report
-from evaluations.retrieval.measures import Measure, default_measures
-from evaluations.retrieval.scoring import complete_depth, cut, effectiveness, without_self_hits
+from evaluations.retrieval.measures import PRIMARY, Measure, default_measures
+from evaluations.retrieval.scoring import (
+    Effectiveness,
+    complete_depth,
+    cut,
+    effectiveness,
+    without_self_hits,
+)
+from evaluations.sparsity import sweeps
+from evaluations.sparsity.sweeps import Curve
 from evaluations.systems import Kind, Run, Runtime, System, SystemSpec, kind_of, needs_corpus
 from evaluations.systems.base import ByDataset, Composite, Timed
 from evaluations.systems.trec import read_run
@@ -41,8 +49,8 @@ BUILT_TRACKS = ("retrieval", "sparsity")
 class Request:
     """One evaluation: a pinned system, the folder for what it writes, the tracks, and where it runs.
 
-    `command` is what a person types to repeat it. `baseline`: what the latency track's references took on
-    this host when it was well.
+    `sweeps` belong to the sparsity track. `command` is what a person types to repeat it. `baseline`: what
+    the latency track's references took on this host when it was well.
     """
 
     spec: SystemSpec
@@ -52,6 +60,7 @@ class Request:
     command: str = ""
     latency: Settings = field(default_factory=Settings)
     baseline: Baseline | None = None
+    sweeps: tuple[Curve, ...] = ()
 
 
 def evaluate(
@@ -64,6 +73,8 @@ def evaluate(
     progress = progress or Progress()
     if "retrieval" in request.tracks:
         _require_qrels(dataset)
+    elif request.sweeps:
+        raise EvaluationError("SWEEP-TRACK", "sweeps are judged with the retrieval track; ask for it too")
     report = measure(request, dataset, progress)
     return score(dataset, request.out, measures, progress) if "retrieval" in request.tracks else report
 
@@ -76,6 +87,8 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     progress = progress or Progress()
     kind = kind_of(request.spec.kind)
     check_tracks(kind, request.tracks)
+    if request.sweeps and "sparsity" not in request.tracks:
+        raise EvaluationError("SWEEP-TRACK", "sweeps belong to the sparsity track; ask for it too")
     _require_corpus(request.spec, dataset)
     started = provenance.now()
     for warning in dataset.warnings:
@@ -88,9 +101,12 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     warnings = run.warnings if run else ()
     for warning in warnings:
         progress.note(f"warning: {warning}")
+    request.out.mkdir(parents=True, exist_ok=True)
     findings = {"sparsity": system.sparsity()} if "sparsity" in request.tracks else {}
     if "latency" in request.tracks:
         findings["latency"] = _latency(system, dataset, request, progress)
+    if request.sweeps:
+        findings["sparsity"] |= _swept(request, spec, system, dataset, progress)
     report = Report(
         system={**_described(spec, system), "warnings": list(warnings)},
         dataset=_dataset_facts(dataset),
@@ -98,7 +114,6 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
         provenance=_provenance(started, request.command, progress, system.provenance()),
         tracks=findings,
     )
-    request.out.mkdir(parents=True, exist_ok=True)
     with progress.stage("writing"):
         if run is not None:
             write_run(request.out, run, kind.name)
@@ -117,18 +132,23 @@ def score(
     progress = progress or Progress()
     qrels = _require_qrels(dataset)
     measured = read_report(out)
+    chosen = default_measures() if measures is None else measures
+    complete = _complete_depth(measured, dataset)
+
+    def judge(name: str) -> Effectiveness:
+        run = _final(read_run(out / name, qrels, may_be_empty=True), dataset)
+        return effectiveness(run, qrels, chosen, complete_depth=complete)
+
     with progress.stage("scoring"):
-        run = _final(read_run(out / RUN, qrels, may_be_empty=True), dataset)
-        result = effectiveness(
-            run,
-            qrels,
-            default_measures() if measures is None else measures,
-            complete_depth=_complete_depth(measured, dataset),
-        )
-    others = {track: found for track, found in measured.tracks.items() if track != "retrieval"}
+        result = judge(RUN)
+        others = {track: found for track, found in measured.tracks.items() if track != "retrieval"}
+        judged = sweeps.judged(_curves(measured), result, judge, PRIMARY)
+        if judged.curves:
+            others["sparsity"] |= judged.findings
     tracks = {"retrieval": result.findings, **others}
     with progress.stage("writing"):
         write_per_query(out, result.per_query, sorted(qrels))
+        judged.write(out)
         report = replace(
             measured,
             dataset=_dataset_facts(dataset),
@@ -162,13 +182,40 @@ def _index(system: System, dataset: Dataset, progress: Progress) -> None:
 
 def _retrieved(system: System, dataset: Dataset, progress: Progress) -> Run:
     """The run to depth `DEPTH`. One more is asked for where self-hits are then taken out."""
-    run = system.retrieve(dataset.queries, DEPTH + (dataset.self_hits == "remove"), progress)
-    return _final(run, dataset)
+    return _final(system.retrieve(dataset.queries, _depth(dataset), progress), dataset)
+
+
+def _depth(dataset: Dataset) -> int:
+    return DEPTH + (dataset.self_hits == "remove")
 
 
 def _latency(system: System, dataset: Dataset, request: Request, progress: Progress) -> Findings:
     assert isinstance(system, Timed)  # noqa: S101 - as the kind's tracks promise
     return measure_latency(system, dataset, request.latency, progress, request.baseline)
+
+
+def _swept(
+    request: Request, spec: SystemSpec, system: System, dataset: Dataset, progress: Progress
+) -> Findings:
+    """The points of the curves that were asked for; each one's run is written, to be judged by `score`."""
+    kind = kind_of(spec.kind)
+    bench = sweeps.Bench(
+        subject=sweeps.LoadedSubject(
+            system, spec, lambda other: kind.load(kind.pin(other, allow_path=True), request.runtime)
+        ),
+        dataset=dataset,
+        searcher=sweeps.Searcher(request.runtime.threads, sweeps.device_of(system)),
+        final=lambda run: _final(run, dataset),
+        depth=_depth(dataset),
+        out=request.out,
+        progress=progress,
+    )
+    return sweeps.measured(request.sweeps, bench)
+
+
+def _curves(measured: Report) -> tuple[sweeps.FoundCurve, ...]:
+    found = measured.tracks.get("sparsity")
+    return sweeps.curves_of(found.details, str(measured.system["kind"])) if found else ()
 
 
 def _final(run: Run, dataset: Dataset) -> Run:

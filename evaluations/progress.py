@@ -9,7 +9,7 @@ from typing import Never, TextIO
 
 from tqdm import tqdm
 
-STAGES = ("loading", "encoding", "searching", "reranking", "timing", "scoring", "writing")
+STAGES = ("loading", "encoding", "searching", "reranking", "sweeping", "timing", "scoring", "writing")
 JSON_INTERVAL_S = 0.5
 LINE_INTERVAL_S = 15.0
 

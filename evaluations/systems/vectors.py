@@ -1,10 +1,10 @@
 """Vectors that were encoded elsewhere, so that closed models can compete: read strictly, searched here."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,12 @@ class Searcher(Protocol):
 
     def findings(self) -> Findings: ...
 
+    @property
+    def document_vectors(self) -> Any: ...
+
+    @property
+    def query_vectors(self) -> Any: ...
+
 
 class DenseSearcher:
     """Exact search over float32 vectors; whatever they are stored in becomes that."""
@@ -52,7 +58,7 @@ class DenseSearcher:
 
     def index(self, path: Path, wanted: Collection[str] | None) -> Selection:
         found = self._read(path, wanted)
-        self._matrix = found.matrix
+        self.document_vectors = found.matrix
         self._ranks = id_ranks(found.selection.ids)
         return found.selection
 
@@ -62,11 +68,13 @@ class DenseSearcher:
         from evaluations.search import dense  # here, since it brings numba
 
         queries = self._read(path, wanted)
-        found = dense.search(queries.matrix, self._matrix, self._ranks, k, on_done, self._threads)
+        self.query_vectors = queries.matrix
+        documents, ranks = self.document_vectors, self._ranks
+        found = dense.search(queries.matrix, documents, ranks, k, on_done, self._threads)
         return queries.selection, found
 
     def findings(self) -> Findings:
-        return dense_storage(*self._matrix.shape)
+        return dense_storage(*self.document_vectors.shape)
 
     def _read(self, path: Path, wanted: Collection[str] | None) -> DenseVectors:
         unit = self._meta.similarity == "cosine"
@@ -104,13 +112,17 @@ class SparseSearcher:
     ) -> tuple[Selection, list[Found]]:
         selection, blocks = self._read(path, wanted)
         empty = csr_array((0, self._meta.dimensions), dtype=np.float32)
-        self._queries = csr_array(vstack([empty, *blocks], format="csr"))
-        return selection, self._index.search(self._queries, k, self._threads, on_done)
+        self.query_vectors = csr_array(vstack([empty, *blocks], format="csr"))
+        return selection, self._index.search(self.query_vectors, k, self._threads, on_done)
+
+    @property
+    def document_vectors(self) -> "csr_array[Any]":
+        return self._index.matrix()
 
     def findings(self) -> Findings:
         index = self._index
         frequency = np.diff(index.offsets, axis=1).sum(axis=0, dtype=np.int64)
-        found = profile(without_zeros(self._queries), frequency, len(index))
+        found = profile(without_zeros(self.query_vectors), frequency, len(index))
         return found | sparse_storage(index.nbytes)
 
     def _read(self, path: Path, wanted: Collection[str] | None) -> tuple[Selection, Iterator[csr_array]]:
@@ -150,7 +162,7 @@ class Vectors:
         self._searcher = _searcher(path, self._meta, self._limits, self._threads)
         with progress.stage("loading"):
             found = self._searcher.index(path, wanted)
-        self._document_ids = found.ids
+        self.document_ids: Sequence[str] = found.ids
         self._check("documents", found, wanted)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
@@ -158,12 +170,22 @@ class Vectors:
         self._check_form(path)
         with progress.stage("searching", total=len(queries)):
             found, results = self._searcher.search(path, queries, depth, progress.advance)
+        self.query_ids: Sequence[str] = found.ids
         self._check("queries", found, queries)
         ranked = {
-            query_id: RankedList([self._document_ids[row] for row in best.rows], best.scores)
+            query_id: RankedList([self.document_ids[row] for row in best.rows], best.scores)
             for query_id, best in zip(found.ids, results, strict=True)
         }
         return Run(ranked, tuple(self._warnings))
+
+    @property
+    def document_vectors(self) -> Any:
+        """Float32 (documents, dimensions), or a csr_array made of the index anew at each call."""
+        return self._searcher.document_vectors
+
+    @property
+    def query_vectors(self) -> Any:
+        return self._searcher.query_vectors
 
     def sparsity(self) -> Findings:
         unknown = not_applicable(

@@ -1,0 +1,160 @@
+"""Making each point of the curves that were asked for: changed, encoded where it must be, searched, written.
+
+Curves that change vectors come first: they encode nothing, and the models are still as submitted.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evaluations.artefacts import write_run
+from evaluations.datasets import Dataset, Documents
+from evaluations.errors import EvaluationError
+from evaluations.progress import Progress
+from evaluations.sparsity.sweeps.base import SEED, VERSION, Altered, Facts, Sides
+from evaluations.sparsity.sweeps.figures import figures
+from evaluations.sparsity.sweeps.grammar import Curve
+from evaluations.sparsity.sweeps.points import FoundCurve, Point, details, run_name
+from evaluations.sparsity.sweeps.subject import LoadedSubject, encoded_by
+from evaluations.sparsity.sweeps.vectors import Encoded, Searcher, require_something
+from evaluations.systems.base import Run, System
+from evaluations.tracks import Findings
+
+# What can go wrong at one point and leave the others as they are: the libraries' words for a value, a shape
+# or a size that does not fit. Anything else is a bug, and ends the evaluation.
+_GAPS = (EvaluationError, ArithmeticError, ValueError, IndexError, RuntimeError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every point needs. `final` makes of what was found to `depth` the run that is judged."""
+
+    subject: LoadedSubject
+    dataset: Dataset
+    searcher: Searcher
+    final: Callable[[Run], Run]
+    depth: int
+    out: Path
+    progress: Progress
+
+    def run(self, encoded: Encoded) -> Run:
+        require_something(encoded)
+        return self.final(self.searcher.run(encoded, self.depth, self.progress))
+
+
+def measured(curves: Sequence[Curve], bench: Bench) -> Findings:
+    """Every curve with its points, in the order of being asked; each point's run is in its file."""
+    in_turn = sorted(curves, key=lambda curve: curve.variant.vectors is None)
+    total, found = sum(len(curve.values) for curve in curves), {}
+    for done, curve in _counted(in_turn):
+        with bench.progress.stage("sweeping"):
+            points = [_unmodified(curve, bench)]
+        for number, value in enumerate(curve.values, start=1):
+            bench.progress.note(f"point {done + number} of {total}: {curve.name}={value}")
+            points.append(_point(curve, value, bench))
+        found[curve.name] = FoundCurve(curve, tuple(points))
+    return Findings(details=details([found[curve.name] for curve in curves]))
+
+
+def _counted(curves: Sequence[Curve]) -> Iterator[tuple[int, Curve]]:
+    done = 0
+    for curve in curves:
+        yield done, curve
+        done += len(curve.values)
+
+
+def _unmodified(curve: Curve, bench: Bench) -> Point:
+    """Its run is the evaluation's own. Where the sweep does not fit this very model, it says so."""
+    try:
+        encoded = bench.subject.encoded  # taken here, before a model encodes again
+        facts = curve.sweep.unmodified(bench.subject)
+        metrics = figures(encoded, facts, bench.searcher)
+    except _GAPS as error:
+        return Point(None, reason=_reason(error), code=_code(error))
+    return Point(None, facts.axis, facts.level, metrics)
+
+
+def _point(curve: Curve, value: str, bench: Bench) -> Point:
+    started = time.perf_counter()
+    try:
+        run, facts, metrics = _changed(curve, value, bench)
+        point = Point(value, facts.axis, facts.level, metrics)
+    except _GAPS as error:
+        bench.progress.note(f"no point at {curve.name}={value}: {_reason(error)}")
+        seconds = time.perf_counter() - started
+        return Point(value, reason=_reason(error), code=_code(error), seconds=seconds)
+    with bench.progress.stage("writing"):
+        write_run(bench.out, run, curve.name, run_name(curve, point))
+    return Point(value, facts.axis, facts.level, metrics, seconds=time.perf_counter() - started)
+
+
+def _changed(curve: Curve, value: str, bench: Bench) -> tuple[Run, Facts, dict[str, float | int | None]]:
+    variant = curve.variant
+    if variant.vectors is not None:
+        with bench.progress.stage("sweeping"):
+            changed = variant.vectors(bench.subject.encoded, value)
+        run = bench.run(changed.encoded)
+        return run, changed.facts, figures(changed.encoded, changed.facts, bench.searcher)
+    assert variant.model is not None  # noqa: S101 - a variant changes the one or the other
+    with variant.model(bench.subject, value) as altered, _renamed(altered, f"{curve.name}={value}", bench):
+        encoded = _encoded(altered.system, variant.sides, bench)
+        facts = altered.facts()
+        run = bench.run(encoded)
+    return run, facts, figures(encoded, facts, bench.searcher)
+
+
+@contextmanager
+def _renamed(altered: Altered, change: str, bench: Bench) -> Iterator[None]:
+    """A model changed in place must not find the unmodified one's vectors in a cache, nor leave its own."""
+    if altered.system is not bench.subject.system:
+        yield
+        return
+    system: Any = altered.system
+    before = system.encoder
+    changed = before.modified(f"sweep {change}, seed {SEED}, version {VERSION}")
+    system.encoder = replace(changed, identity=None, cache=None) if altered.looks_on else changed
+    try:
+        yield
+    finally:
+        system.encoder = before
+
+
+def _encoded(system: System, sides: Sides, bench: Bench) -> Encoded:
+    """All texts, or one side's with the other's vectors as they were."""
+    documents, queries, progress = bench.dataset.documents, bench.dataset.queries, bench.progress
+    assert documents is not None  # noqa: S101 - kinds that encode need a corpus
+    if sides == "queries":  # a system answers only once it has a corpus: one document serves
+        documents = Documents(documents.ids[:1], documents.texts[:1])
+    system.index(documents, progress)
+    system.retrieve(queries, 1, progress)
+    found = encoded_by(system)
+    if sides == "both":
+        return found
+    whole = bench.subject.encoded
+    if sides == "queries":
+        return _joined(whole, found)
+    return _joined(found, whole)
+
+
+def _joined(of_documents: Encoded, of_queries: Encoded) -> Encoded:
+    return Encoded(
+        of_documents.form,
+        of_documents.document_ids,
+        of_documents.documents,
+        of_queries.query_ids,
+        of_queries.queries,
+        of_documents.mean,
+    )
+
+
+def _code(error: BaseException) -> str:
+    return error.code if isinstance(error, EvaluationError) else "SWEEP-FAILED"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, EvaluationError):
+        return error.message
+    return f"{type(error).__name__}: {error}"[:300]
