@@ -15,6 +15,7 @@ from typing import NoReturn
 from evaluations import commands
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.pipeline import BUILT_TRACKS
+from evaluations.systems.base import CACHE_BYTES
 
 WRONG_INPUT = 2
 FAILED = 3
@@ -92,7 +93,17 @@ def _add_measure(parser: argparse.ArgumentParser) -> None:
         help="as --option precision=...; auto is resolved to one",
     )
     parser.add_argument(
-        "--threads", type=_positive, metavar="N", help="for the model (default: the libraries' choice)"
+        "--threads", type=_positive, metavar="N", help="for the model (default: the cores it may use)"
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep vectors here, and find those of earlier evaluations"
+    )
+    parser.add_argument(
+        "--cache-mb",
+        type=_positive,
+        default=CACHE_BYTES >> 20,
+        metavar="N",
+        help="at most (default: %(default)s)",
     )
     parser.add_argument(
         "--query-threads", type=_positive, default=1, metavar="N",

@@ -133,7 +133,7 @@ def _request(options: Namespace) -> pipeline.Request:
         spec=spec,
         out=options.out,
         tracks=tracks,
-        runtime=Runtime(options.device, options.threads),
+        runtime=Runtime(options.device, options.threads, options.cache, options.cache_mb << 20),
         command=options.recipe,
         latency=Settings(threads=options.query_threads),
         baseline=read_baseline(options.baseline) if options.baseline else None,

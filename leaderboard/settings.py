@@ -183,6 +183,9 @@ HEARTBEAT_SECONDS = env_number("HEARTBEAT_SECONDS", 15)
 RECONCILE_SECONDS = env_number("RECONCILE_SECONDS", 10)
 MAX_ATTEMPTS = 3
 EVALUATION_HARD_LIMIT_SECONDS = env_number("EVALUATION_HARD_LIMIT_SECONDS", 24 * 3600)
+# Vectors kept from one evaluation to the next, of every attempt and track; 0 keeps none.
+VECTOR_CACHE = VAR / "vectors"
+VECTOR_CACHE_MB = env_number("VECTOR_CACHE_MB", 20 * 1024)
 EVALUATION_MEMORY_BYTES = env_number("EVALUATION_MEMORY_MB", 16 * 1024) * 2**20
 # What a worker runs for a claim. Tests of faults put a stand-in here, which crashes or hangs when told to.
 EVALUATOR_MODULE = env_text("EVALUATOR_MODULE", "evaluations")

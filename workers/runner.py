@@ -184,6 +184,8 @@ def measure_step(job: Job) -> Step:
     ]
     arguments += ["--device", "cuda" if job.submission.device == "gpu" else "cpu"]
     variables = {}
+    if settings.VECTOR_CACHE_MB > 0:
+        arguments += ["--cache", str(settings.VECTOR_CACHE), "--cache-mb", str(settings.VECTOR_CACHE_MB)]
     if job.is_latency:
         arguments += ["--baseline", str(job.folder / calibration.BASELINE)]
         variables = {"SPARSEBOARD_MODELS": settings.MODELS}  # the reference encoder is there

@@ -144,7 +144,7 @@ class Encoder(Generic[V]):
 
 
 def _identity(settings: Settings, spec: SystemSpec, files: Mapping[str, str]) -> Identity:
-    """Threads are not in it: they move the last bits alone, as another processor would."""
+    """Threads and the fp32 product are not in it: they move the last bits, as another processor would."""
     libraries = provenance.libraries()
     return Identity(
         {
@@ -154,7 +154,6 @@ def _identity(settings: Settings, spec: SystemSpec, files: Mapping[str, str]) ->
             "files": dict(files),
             "device": settings.device,
             "precision": settings.precision,
-            "fp32_products": settings.products,
             "libraries": {name: libraries[name] for name in _LIBRARIES if name in libraries},
         },
         spec.options,

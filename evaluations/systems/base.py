@@ -36,7 +36,8 @@ MAX_TEXT = 2000  # characters of an option such as a prompt
 class Option:
     """A setting of a kind, described so that a form can show and check it. Default None: may stay unset.
 
-    `located`: the one value it may have where a kind that can do without a location is given one.
+    `located`: the one value it may have where a kind that can do without a location is given one. `resolved`:
+    values that a submitter may choose besides, and that are stored as the one of `choices` they stand for.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     located: Value = None
+    resolved: tuple[str, ...] = ()
 
     def checked(self, value: object) -> Value:
         """The value in its own type. Raises EvaluationError `OPTION-TYPE` or `OPTION-RANGE`."""

@@ -1,8 +1,12 @@
 """Which processor, and which precision it does well. Imports torch where it must ask it."""
 
+from pathlib import Path
+
 from evaluations.errors import EvaluationError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
+AUTO = "auto"
+NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # of x86, of x86, of ARM
 
 
 def resolve_device(device: str) -> str:
@@ -22,4 +26,21 @@ def best_precision(device: str) -> str:
 
     if resolve_device(device) == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
+    return submitted_precision("cpu")
+
+
+def submitted_precision(device: str, processor: Path = Path("/proc/cpuinfo")) -> str:
+    """What `auto` becomes when it is submitted for `cpu` or `gpu`; asks no torch, which the web lacks.
+
+    Every GPU that evaluates is taken to multiply in bf16, as those do since 2020.
+    """
+    return "bf16" if device != "cpu" or NATIVE_BF16 & _flags(processor) else "fp32"
+
+
+def _flags(processor: Path) -> frozenset[str]:
+    try:
+        lines = processor.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    names = (line.partition(":") for line in lines if line.lower().startswith(("flags", "features")))
+    return frozenset(next((flags.split() for _, _, flags in names), ()))

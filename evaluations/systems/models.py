@@ -6,11 +6,16 @@ from dataclasses import replace
 from evaluations.errors import EvaluationError
 from evaluations.systems import safety, weight_files
 from evaluations.systems.base import Option, SystemSpec
-from evaluations.systems.devices import PRECISIONS
+from evaluations.systems.devices import AUTO, PRECISIONS
 from evaluations.systems.locations import fetch, pin
 
 PRECISION = Option(
-    "precision", "str", "fp32", "Of the matrix products; the board's default is fp32.", choices=PRECISIONS
+    "precision",
+    "str",
+    "fp32",
+    "Of the matrix products; the board's default is fp32. auto: bf16 where the processor has it.",
+    choices=PRECISIONS,
+    resolved=(AUTO,),
 )
 MAX_LENGTH = Option(
     "max_length",

@@ -129,7 +129,7 @@ def _option_field(option: Option) -> forms.Field:
     if option.type == "bool":
         return forms.BooleanField(**shown)
     if option.choices:
-        widget = forms.Select(choices=[(choice, choice) for choice in option.choices])
+        widget = forms.Select(choices=[(choice, choice) for choice in (*option.choices, *option.resolved)])
         return forms.CharField(widget=widget, **shown)
     if option.type == "str":
         return forms.CharField(strip=False, **shown)

@@ -10,7 +10,8 @@ from django.core.files.base import File
 
 from evaluations.errors import EvaluationError
 from evaluations.systems import KINDS, WEB_KINDS, Kind
-from evaluations.systems.base import Value
+from evaluations.systems.base import Option, Value
+from evaluations.systems.devices import submitted_precision
 from leaderboard.catalog.models import Benchmark, Dataset
 from leaderboard.submissions import hub, texts
 from leaderboard.submissions.packed import CheckedArchive, check_archive
@@ -146,10 +147,11 @@ def _options(kind: Kind, request: SubmissionRequest, problems: Problems) -> dict
             problems.add("options", f"{kind.title} has no option {name[:60]!r}; it has: {there}.")
     filled: dict[str, Value] = {}
     for option in kind.options:
-        given = request.options.get(option.name, option.default)
+        given = _resolved(option, request.options.get(option.name, option.default), request.device)
         is_text = isinstance(given, str) and option.type != "str"
         try:
-            read = {option.name: option.parsed(str(given))} if is_text else request.options
+            read = {option.name: option.parsed(str(given)) if is_text else given}
+            read = read if option.name in request.options else {}
             filled[option.name] = kind.value_of(option, read, located=bool(request.location.strip()))
         except OverflowError:  # JSON has numbers that no float can hold
             problems.add(option_field(option.name), f"option {option.name} is too large.")
@@ -158,6 +160,11 @@ def _options(kind: Kind, request: SubmissionRequest, problems: Problems) -> dict
         else:
             _check_text(option.name, filled[option.name], problems)
     return filled
+
+
+def _resolved(option: Option, given: object, device: str) -> object:
+    """`auto` as a name, since a row must not depend on the machine that reads it."""
+    return submitted_precision(device) if given in option.resolved else given
 
 
 def _check_text(option: str, value: Value, problems: Problems) -> None:

@@ -71,6 +71,21 @@ def test_a_model_is_stored_pinned(alice, pets, known_model, monkeypatch):
     assert (revision.location, revision.version) == ("org/model", COMMIT)
 
 
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "fp32"), ("gpu", "bf16")])
+def test_auto_is_stored_as_the_precision_it_stands_for(
+    alice, pets, known_model, monkeypatch, device, precision
+):
+    monkeypatch.setattr("evaluations.systems.devices._flags", lambda _: frozenset({"avx2"}))
+    kind = replace(validation.KINDS["dense"], pin=lambda spec, **_: replace(spec, revision=COMMIT))
+    monkeypatch.setattr(validation, "WEB_KINDS", {**validation.WEB_KINDS, "dense": kind})
+    request = submit.SubmissionRequest(
+        benchmark="pets", kind="dense", name="Mine", location=known_model, device=device,
+        options={"precision": "auto"},
+    )  # fmt: skip
+    plan = submit.validate(request).plan
+    assert plan.options["precision"] == precision
+
+
 def test_the_hint_goes_out_on_commit(alice, pets, recorder, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         submission = submit.create(alice, bm25())
