@@ -35,7 +35,8 @@ SUBMISSION = inline_serializer(
         "kind": serializers.ChoiceField(choices=list(WEB_KINDS)),
         "name": serializers.CharField(max_length=100, help_text="The system's name, as the board shows it."),
         "location": serializers.CharField(
-            required=False, help_text="For kinds that take a model: its hub id, ORG/NAME."
+            required=False,
+            help_text="For kinds that take a model: its hub id, ORG/NAME; in a form an archive instead.",
         ),
         "revision": serializers.CharField(
             required=False, help_text="A branch, tag or commit; empty for the newest."
@@ -53,7 +54,8 @@ SUBMISSION = inline_serializer(
 
 UPLOAD: dict[str, Any] = {
     "type": "object",
-    "description": "The same fields, options as JSON, and runs: one `file-DATASET` each, or one zip.",
+    "description": "The same fields, options as JSON, and files. Runs: one `file-DATASET` each, or one zip as"
+    " `archive`. A model in place of `location`, or vectors: a zip, tar or tar.gz as `archive`.",
     "properties": {
         "benchmark": {"type": "string"},
         "kind": {"type": "string", "enum": list(WEB_KINDS)},

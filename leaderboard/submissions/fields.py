@@ -25,6 +25,13 @@ class NeededField(forms.CharField):
         """Nothing more: a refusal must not say the same thing twice."""
 
 
+class NeededFile(forms.FileField):
+    """The same for a file."""
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        return super().clean(data, initial) if data else None
+
+
 def system_fields(kind: Kind, datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
     if kind.takes == "model":
         return {**_model_fields(), ARCHIVE: _model_archive()}
@@ -99,7 +106,10 @@ def _vectors_archive(datasets: Sequence[Dataset]) -> forms.Field:
     names = ", ".join(dataset.name for dataset in datasets)
     layout = "meta.json, documents and queries"
     folders = f" in a folder for each dataset ({names})" if len(datasets) > 1 else ""
-    return _archive("Archive of the vectors", f"zip, tar or tar.gz of {layout}{folders}.")
+    shown = _archive("Archive of the vectors", f"zip, tar or tar.gz of {layout}{folders}.")
+    return NeededFile(
+        label=shown.label, help_text=shown.help_text, widget=shown.widget, allow_empty_file=True
+    )
 
 
 def _archive(label: str, help_text: str) -> forms.Field:
