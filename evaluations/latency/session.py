@@ -27,12 +27,13 @@ K = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """`threads`: of each query. `throughput` None: latency alone."""
+    """`threads`: of each query. `throughput` None, `engines` false: the system's own latency alone."""
 
     threads: int = 1
     k: int = K
     schedule: Schedule = field(default_factory=Schedule)
     throughput: Plan | None = field(default_factory=Plan)
+    engines: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def record(
 
     Raises EvaluationError `DATASET-CORPUS`.
     """
-    host, texts = host_profile(), list(dict.fromkeys(dataset.queries.values()))
+    host, texts = host_profile(), distinct_queries(dataset)
     with progress.stage("loading"):
         found = known or references.references_for(path, _documents(dataset), settings.k, settings.threads)
         calibrated = {**found.paths, BM25: baseline.mini_bm25()}
@@ -110,6 +111,11 @@ def record(
         )  # fmt: skip
         conditions = Counters.read().since(before)
     return Session(path, found, settings, recordings, calibration, still, conditions, host, len(texts))
+
+
+def distinct_queries(dataset: Dataset) -> list[str]:
+    """Texts of the judged queries, equal ones once."""
+    return list(dict.fromkeys(dataset.queries.values()))
 
 
 def session_gates(session: Session, stored: Baseline | None) -> list[Gate]:

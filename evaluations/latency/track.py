@@ -6,15 +6,23 @@ import numpy as np
 
 from evaluations.datasets import Dataset
 from evaluations.latency import gates
+from evaluations.latency.approximate import measure_engines
 from evaluations.latency.baseline import Baseline
 from evaluations.latency.gates import Gate
 from evaluations.latency.harness import EMPTY, PARTS, Recording
 from evaluations.latency.memory import peak_card_bytes, peak_host_bytes
-from evaluations.latency.session import SYSTEM, Session, Settings, record, session_gates
+from evaluations.latency.session import (
+    SYSTEM,
+    Session,
+    Settings,
+    distinct_queries,
+    record,
+    session_gates,
+)
 from evaluations.latency.statistics import P99_SAMPLES, Interval, block_variation, mean, p50, summary
 from evaluations.latency.throughput import measure_throughput
 from evaluations.progress import Progress
-from evaluations.systems.base import Timed
+from evaluations.systems.base import QueryPath, Timed
 from evaluations.tracks import Findings
 
 _MS, _US = 1e-6, 1e-3  # of a nanosecond
@@ -35,10 +43,19 @@ def measure_latency(
     memory = _memory()  # before the references: what they hold is not the system's
     session = record(path, dataset, settings, progress)
     found = findings(session, session_gates(session, stored))
-    if "rejected" in found.details or settings.throughput is None:
+    if "rejected" in found.details:
         return found
     with progress.stage("timing"):
-        return found | memory | measure_throughput(system, dataset, settings.k, settings.throughput)
+        if settings.throughput is not None:
+            found |= memory | measure_throughput(system, dataset, settings.k, settings.throughput)
+        return found | _engines(system, path, dataset, settings) if settings.engines else found
+
+
+def _engines(system: Timed, path: QueryPath, dataset: Dataset, settings: Settings) -> Findings:
+    """On a card nothing is compared: these engines search on processors."""
+    if path.device != "cpu" or not hasattr(system, "document_vectors"):
+        return Findings(details={"engines": []})
+    return measure_engines(path, lambda: system.document_vectors, distinct_queries(dataset), settings.k)
 
 
 def _memory() -> Findings:

@@ -68,6 +68,11 @@ class Bm25:
         self._absent: NDArray[np.float32] | None = None
         self.query_vectors: csr_array | None = None
 
+    @property
+    def document_vectors(self) -> csr_array:
+        """What each document's terms score, shape (documents, vocabulary); made of the index at each call."""
+        return self._index.matrix()
+
     def index(self, documents: Documents | None, progress: Progress) -> None:
         from evaluations.search.sparse import SparseIndex  # here: the web process needs no compiler
 

@@ -1,0 +1,111 @@
+"""Approximate engines over a system's own vectors: their search beside the exact one, with what it misses."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from evaluations.encoding.threads import allowed_cores
+from evaluations.latency.engines import ENGINES
+from evaluations.latency.engines.base import Engine
+from evaluations.latency.harness import PARTS, Recording, alternate
+from evaluations.latency.quiet import quiet
+from evaluations.latency.schedule import Schedule
+from evaluations.latency.statistics import summary
+from evaluations.search.found import Found
+from evaluations.systems.base import IndexForm, QueryPath
+from evaluations.tracks import Findings
+
+EXACT = "exact"
+_SEARCH = PARTS.index("search")
+_SECOND = 1e9
+
+
+@dataclass(frozen=True)
+class Approximate:
+    """One engine beside the exact search: both p50 and p95 are of the same turns. `recall`: at k."""
+
+    engine: Engine
+    recall: float
+    times: Recording
+    exact: Recording
+    build_s: float
+    disk_bytes: int
+
+    def to_dict(self, seed: int) -> dict[str, object]:
+        ours, exact = (summary(_searches(each), seed) for each in (self.times, self.exact))
+        return {
+            "engine": self.engine.name,
+            "version": self.engine.version,
+            "parameters": dict(self.engine.parameters),
+            "recall@10": self.recall,
+            "search_latency_p50_ms": ours.p50,
+            "search_latency_p95_ms": ours.p95,
+            "exact_search_latency_p50_ms": exact.p50,
+            "exact_search_latency_p95_ms": exact.p95,
+            "index_build_s": self.build_s,
+            "index_disk_bytes": self.disk_bytes,
+        }
+
+
+def measure_engines(
+    path: QueryPath,
+    vectors: Callable[[], Any],
+    texts: Sequence[str],
+    k: int,
+    schedule: Schedule | None = None,
+    engines: Mapping[IndexForm, Sequence[Engine]] = ENGINES,
+) -> Findings:
+    """Those that are installed for the form of the system's index; queries are encoded once, before.
+
+    `vectors` gives the documents', in the order that `path` finds rows of.
+    """
+    schedule = schedule or Schedule(block_s=0.0)
+    installed = [engine for engine in engines[path.index] if engine.is_installed]
+    if not installed:
+        return Findings(details={"engines": []})
+    subject = _Subject(path, vectors(), [path.encode(path.tokenise(text)) for text in texts], k)
+    found = [_measured(engine, subject, schedule).to_dict(schedule.seed) for engine in installed]
+    return Findings(details={"engines": found})
+
+
+def recall(exact: Sequence[Found], found: Sequence[Found]) -> float:
+    """Share of the exact first k that an engine's first k hold, mean over the queries that find something."""
+    return float(np.mean(list(_shares(exact, found))))
+
+
+def _shares(exact: Sequence[Found], found: Sequence[Found]) -> Iterator[float]:
+    for truth, guess in zip(exact, found, strict=True):
+        if len(truth.rows):
+            yield len(set(truth.rows.tolist()) & set(guess.rows.tolist())) / len(truth.rows)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    path: QueryPath
+    vectors: Any
+    queries: Sequence[Any]
+    k: int
+
+
+def _measured(engine: Engine, subject: _Subject, schedule: Schedule) -> Approximate:
+    path, queries = subject.path, subject.queries
+    started = time.perf_counter_ns()
+    served = engine.build(subject.vectors, subject.k, allowed_cores())
+    build_s = (time.perf_counter_ns() - started) / _SECOND
+    ways = {EXACT: _over(path, queries), engine.name: _over(replace(path, search=served.search), queries)}
+    with quiet():
+        times = alternate(ways, [str(place) for place in range(len(queries))], schedule)
+    shares = recall([path.search(query) for query in queries], [served.search(query) for query in queries])
+    return Approximate(engine, shares, times[engine.name], times[EXACT], build_s, served.disk_bytes)
+
+
+def _over(path: QueryPath, queries: Sequence[Any]) -> QueryPath:
+    """The search alone: a "text" is the place of a query that is encoded already."""
+    return replace(path, tokenise=int, encode=queries.__getitem__)
+
+
+def _searches(recording: Recording) -> "list[Any]":
+    return [block[..., _SEARCH] for block in recording.blocks]
