@@ -1,6 +1,6 @@
 """What there is to submit to, and what may be submitted: datasets and kinds."""
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evaluations.systems import WEB_KINDS, Kind, Option
+from evaluations.systems.base import Takes
 from leaderboard.catalog.models import Dataset
 
 from .schema import errors
@@ -28,14 +29,15 @@ class OptionSerializer(serializers.Serializer[Option]):
 
 
 class KindSerializer(serializers.Serializer[Kind]):
-    """`takes`: `nothing`, a `model` of the hub as `location`, a run `file` for each dataset, or, if one is
-    given, a model as `location` whose `vocabulary` is taken."""
+    """`takes`: `nothing`, a `model` of the hub as `location` or as an `archive`, a run `file` for each
+    dataset, an archive of a `folder`, or, if one is given, a model as `location` whose `vocabulary` is taken.
+    """
 
     name = serializers.CharField()
     title = serializers.CharField()
     family = serializers.CharField()
     help = serializers.CharField()
-    takes = serializers.ChoiceField(choices=["nothing", "model", "vocabulary", "file"])
+    takes = serializers.ChoiceField(choices=list(get_args(Takes)))
     needs_corpus = serializers.BooleanField()
     tracks = serializers.ListField(child=serializers.CharField())
     options = OptionSerializer(many=True)
