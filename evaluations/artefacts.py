@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evaluations.systems.base import Run
 
 RUN = "run.trec.gz"
@@ -45,6 +48,14 @@ def write_table(path: Path, columns: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(dict(columns)), buffer)
     write_atomically(path, buffer.getvalue())
+
+
+def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """A `.npy` file each, by its name."""
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        write_atomically(folder / name, buffer.getvalue())
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -22,6 +22,7 @@ from evaluations.latency.session import Settings
 from evaluations.progress import Progress, for_console
 from evaluations.report import REPORT, Report, read_report
 from evaluations.retrieval.measures import PRIMARY, Measure, default_measures, parse_measures
+from evaluations.sparsity.pooling import DIMENSION_COUNTS
 from evaluations.sparsity.sweeps import SWEEPS, SWEEPS_TABLE, Curve, parse_sweeps, verdict_lines
 from evaluations.systems import KINDS, Runtime, SystemSpec, kind_of, needs_corpus
 from evaluations.systems.parse import parse_system
@@ -180,7 +181,8 @@ def _show(report: Report, options: Namespace) -> None:
         for name in findings.metrics:
             print(f"  {name:<28} {comparison.shown(findings.metrics[name])}{_reason(findings, name)}")
         _show_points(findings)
-    written = [name for name in (REPORT, RUN, PER_QUERY, SWEEPS_TABLE) if (options.out / name).is_file()]
+    names = (REPORT, RUN, PER_QUERY, SWEEPS_TABLE, DIMENSION_COUNTS)
+    written = [name for name in names if (options.out / name).is_file()]
     print(f"in {options.out}: {', '.join(written)}")
 
 

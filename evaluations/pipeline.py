@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from evaluations import provenance
-from evaluations.artefacts import RUN, write_per_query, write_run
+from evaluations.artefacts import RUN, write_arrays, write_per_query, write_run
 from evaluations.datasets import Dataset
 from evaluations.errors import EvaluationError
 from evaluations.latency.baseline import Baseline
@@ -102,7 +102,10 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     for warning in warnings:
         progress.note(f"warning: {warning}")
     request.out.mkdir(parents=True, exist_ok=True)
-    findings = {"sparsity": system.sparsity()} if "sparsity" in request.tracks else {}
+    findings: dict[str, Findings] = {}
+    if "sparsity" in request.tracks:
+        with progress.stage("profiling"):
+            findings["sparsity"] = system.sparsity()
     if "latency" in request.tracks:
         findings["latency"] = _latency(system, dataset, request, progress)
     if request.sweeps:
@@ -117,6 +120,8 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     with progress.stage("writing"):
         if run is not None:
             write_run(request.out, run, kind.name)
+        for found in findings.values():
+            write_arrays(request.out, found.arrays)
         report.write(request.out)
     return report
 

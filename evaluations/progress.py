@@ -9,7 +9,9 @@ from typing import Never, TextIO
 
 from tqdm import tqdm
 
-STAGES = ("loading", "encoding", "searching", "reranking", "sweeping", "timing", "scoring", "writing")
+STAGES = (
+    "loading", "encoding", "searching", "reranking", "profiling", "sweeping", "timing", "scoring", "writing",
+)  # fmt: skip
 JSON_INTERVAL_S = 0.5
 LINE_INTERVAL_S = 15.0
 

@@ -15,6 +15,7 @@ from django.core.files.storage import default_storage
 from evaluations.artefacts import RUN
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.report import REPORT, Report, read_report
+from evaluations.sparsity.pooling import DIMENSION_COUNTS
 from evaluations.systems import kind_of
 from leaderboard.catalog.models import Dataset, Revision, RevisionFile
 from leaderboard.submissions.lifecycle import Claim
@@ -207,6 +208,8 @@ def _accept(job: Job) -> None:
     job.scored.mkdir()
     for name in (REPORT,) if job.is_latency else (REPORT, RUN):
         _copy_regular_file(job.measured / name, job.scored / name)
+    if (job.measured / DIMENSION_COUNTS).exists():
+        _copy_regular_file(job.measured / DIMENSION_COUNTS, job.scored / DIMENSION_COUNTS)
     try:
         reports.check_dataset(read_report(job.scored), job.dataset, qrels=False)
     except EvaluationFailed:

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from evaluations.sparsity.names import ACTIVATION_METRICS
 from evaluations.sparsity.tensor_names import place_of
 from evaluations.tracks import Findings, not_applicable
 
 NEAR_ZERO = 1e-3  # of the layer's root mean square
-ACTIVATION_METRICS = ("activation_zeros_share", "activation_near_zeros_share")
 _DOWN = re.compile(
     r"(?:^|\.)(?:down_proj|wo|c_proj|fc2|lin2|w2|linear2|dense_4h_to_h|fc_out|ffn_output|output\.dense)$",
     re.IGNORECASE,

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from evaluations.sparsity.names import ATTENTION_METRICS
 from evaluations.sparsity.tensor_names import place_of
 from evaluations.tracks import Findings, not_applicable
 
-TOP_KEYS = 8
+TOP_KEYS = 8  # the metric is named after it
 SMALL = 1e-3
 QUERY_TOKENS = 64
 LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 4096)  # of a text, the last ones included
-ATTENTION_METRICS = (f"attention_top{TOP_KEYS}_mass_share", "attention_small_entries_share")
 
 
 @dataclass(frozen=True)

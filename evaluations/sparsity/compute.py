@@ -95,14 +95,6 @@ def compute_metrics(side: str, texts: Iterable[Compute]) -> dict[str, float]:
     }
 
 
-COMPUTE_METRICS = (
-    "query_compute_flop",
-    "query_compute_claimed_flop",
-    "document_compute_flop",
-    "document_compute_claimed_flop",
-)
-
-
 @contextmanager
 def eager(models: Iterable[Any]) -> Iterator[None]:
     """Attention and experts written out in plain products, which can be counted and looked into."""

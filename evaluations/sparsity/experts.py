@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from evaluations.sparsity.names import EXPERT_METRICS
 from evaluations.sparsity.parameters import Routing
 from evaluations.sparsity.tensor_names import place_of
 from evaluations.tracks import Findings, not_applicable
 
-EXPERT_METRICS = ("experts", "experts_per_token", "expert_load_entropy", "dead_experts")
 _NAME = re.compile(r"(?:^|\.)(?:gate|router)$")
 
 Load = NDArray[np.int64]

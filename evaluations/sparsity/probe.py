@@ -15,8 +15,9 @@ from transformers import PreTrainedModel
 
 from evaluations.sparsity.activations import ActivationProbe, activation_findings
 from evaluations.sparsity.attention import AttentionProbe, attention_findings
-from evaluations.sparsity.compute import COMPUTE_METRICS, ComputeProbe, compute_metrics, eager
+from evaluations.sparsity.compute import ComputeProbe, compute_metrics, eager
 from evaluations.sparsity.experts import ExpertProbe, expert_findings
+from evaluations.sparsity.names import COMPUTE_METRICS
 from evaluations.sparsity.parameters import routing_of
 from evaluations.sparsity.sample import RULE, Sample
 from evaluations.tracks import Findings, not_applicable

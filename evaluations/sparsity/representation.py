@@ -156,29 +156,3 @@ def _vocabulary(documents: VectorCounts) -> Findings:
     if not used:
         return found | not_applicable("no document has a term", "document_frequency_gini")
     return found | Findings({"document_frequency_gini": gini(documents.frequency)})
-
-
-# What the kinds call until they know their documents' counts.
-
-
-def representation(queries: "csr_array[Any]", documents: "csr_array[Any]") -> Findings:
-    """The profile of sparse vectors, shapes (queries, V) and (documents, V)."""
-    return sparse_profile(queries, counts_of_rows(documents))
-
-
-def profile(queries: "csr_array[Any]", document_frequency: Counts, documents: int) -> Findings:
-    """Without what only the documents' rows can tell."""
-    asked = counts_of_rows(queries)
-    postings, vocabulary = int(document_frequency.sum()), len(document_frequency)
-    read = postings_per_query(without_zeros(queries), document_frequency)
-    return Findings(
-        {
-            "query_active_dims_mean": asked.nonzeros / len(asked),
-            "document_active_dims_mean": postings / documents,
-            "query_sparsity_ratio": 1.0 - asked.nonzeros / (len(asked) * vocabulary),
-            "document_sparsity_ratio": 1.0 - postings / (documents * vocabulary),
-            "flops": flops(asked.share, document_frequency / documents),
-            "postings_per_query_mean": float(read.mean()),
-        },
-        details={"vocabulary": vocabulary, "postings": postings},
-    )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 MOST = 32  # of documents and of queries
 SHARE = 32  # one document in so many, so that the profile stays small beside encoding them all
 FEWEST = 4
-RULE = "the distinct texts with the smallest BLAKE2b digests"
+MOST_CHARACTERS = 4000  # attention written out takes memory with the square of a text's length
+RULE = f"the distinct texts with the smallest BLAKE2b digests, cut to {MOST_CHARACTERS:,} characters"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ def sample_of(documents: Sequence[str], queries: Iterable[str]) -> Sample:
 
 def chosen(texts: Iterable[str], count: int) -> list[str]:
     """`count` distinct texts. The digest takes the place of a seed: it is as good as random, and fixed."""
-    return heapq.nsmallest(count, set(texts), key=lambda text: (_digest(text), text))
+    found = heapq.nsmallest(count, set(texts), key=lambda text: (_digest(text), text))
+    return [text[:MOST_CHARACTERS] for text in found]
 
 
 def _digest(text: str) -> bytes:

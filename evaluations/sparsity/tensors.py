@@ -3,9 +3,7 @@
 They are never read as numbers: a zero is seen in its bits, whatever the type.
 """
 
-import json
 import math
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,26 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluations.errors import EvaluationError
-
-MAX_HEADER_BYTES = 100 * 1024 * 1024
 BLOCK_ELEMENTS = 1 << 22
 ROWS = 32  # a block of rows is a multiple of it, so that square blocks of weights are whole
 # Bytes of an element, and which of its bits are not its sign: -0.0 is zero.
 _TYPES = {
     "F64": (8, 0x7FFFFFFFFFFFFFFF),
+    "C64": (8, 0x7FFFFFFF7FFFFFFF),
     "F32": (4, 0x7FFFFFFF),
     "F16": (2, 0x7FFF),
     "BF16": (2, 0x7FFF),
     "F8_E4M3": (1, 0x7F),
     "F8_E5M2": (1, 0x7F),
-    "I32": (4, 0xFFFFFFFF),
-    "I16": (2, 0xFFFF),
-    "I8": (1, 0xFF),
-    "U8": (1, 0xFF),
-    "BOOL": (1, 0xFF),
+    "F8_E8M0": (1, 0xFF),
+    **dict.fromkeys(("I64", "U64"), (8, 0xFFFFFFFFFFFFFFFF)),
+    **dict.fromkeys(("I32", "U32"), (4, 0xFFFFFFFF)),
+    **dict.fromkeys(("I16", "U16"), (2, 0xFFFF)),
+    **dict.fromkeys(("I8", "U8", "BOOL"), (1, 0xFF)),
 }
-_POSITIONS = ("I64", "U64")  # of tokens: they are no parameters
 
 Mask = NDArray[np.bool_]
 
@@ -47,11 +42,14 @@ class StoredTensor:
     shape: tuple[int, ...]
     path: Path
     start: int
-    bytes: int
 
     @property
     def elements(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * _TYPES[self.dtype][0]
 
     @property
     def rows(self) -> int:
@@ -79,7 +77,7 @@ class StoredTensor:
 def stored_tensors(folders: Iterable[Path]) -> list[StoredTensor]:
     """Of the safetensors files directly in these folders, without positions.
 
-    Raises EvaluationError `MODEL-WEIGHTS` for a damaged header, or a type that is not known.
+    Raises EvaluationError `MODEL-WEIGHTS` for a damaged file.
     """
     paths = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
     return [tensor for path in paths for tensor in tensors_of(path)]
@@ -87,37 +85,10 @@ def stored_tensors(folders: Iterable[Path]) -> list[StoredTensor]:
 
 def tensors_of(path: Path) -> list[StoredTensor]:
     """Of one file. Raises EvaluationError `MODEL-WEIGHTS`."""
-    try:
-        header, begin = _header(path)
-        size = path.stat().st_size
-        header.pop("__metadata__", None)
-        found = [_tensor(path, name, facts, begin) for name, facts in header.items()]
-        for tensor in found:
-            if tensor.start < begin or tensor.start + tensor.bytes > size:
-                raise ValueError(f"{tensor.name} is not inside the file")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
-        raise EvaluationError("MODEL-WEIGHTS", f"{path.name} is no safetensors file: {error}") from error
-    return [tensor for tensor in found if tensor.dtype not in _POSITIONS]
+    from evaluations.systems.weight_files import read_header  # here: the systems are made of this package
 
-
-def _tensor(path: Path, name: str, facts: Any, begin: int) -> StoredTensor:
-    dtype, shape = str(facts["dtype"]), tuple(int(size) for size in facts["shape"])
-    first, last = (int(offset) for offset in facts["data_offsets"])
-    found = StoredTensor(name, dtype, shape, path, begin + first, last - first)
-    if dtype in _POSITIONS:
-        return found
-    if dtype not in _TYPES:
-        raise ValueError(f"{name} has the type {dtype[:20]}, which is not known here")
-    if min(shape, default=0) < 0 or found.elements * _TYPES[dtype][0] != found.bytes:
-        raise ValueError(f"{name} has {found.bytes:,} bytes, which is not its shape {list(shape)}")
-    return found
-
-
-def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header, and where the tensors begin."""
-    with path.open("rb") as stream:
-        (size,) = struct.unpack("<Q", stream.read(8))
-        if size > MAX_HEADER_BYTES:
-            raise ValueError(f"a header of {size:,} bytes")
-        header: dict[str, Any] = json.loads(stream.read(size))
-        return header, 8 + size
+    return [
+        StoredTensor(name, tensor.dtype, tensor.shape, path, tensor.start)
+        for name, tensor in read_header(path).items()
+        if tensor.is_parameter
+    ]

@@ -127,12 +127,12 @@ def _zero_shares(prunable: MatrixZeros, everything: MatrixZeros) -> Findings:
     found = Findings(
         {
             "prunable_parameters_share": prunable.elements / everything.elements,
-            "weight_zeros_all_share": everything.zeros / everything.elements,
+            "weight_zeros_share": everything.zeros / everything.elements,
         }
     )
     if not prunable.elements:
-        return found | not_applicable(_NOTHING_PRUNABLE, "weight_zeros_share")
-    return found | Findings({"weight_zeros_share": prunable.zeros / prunable.elements})
+        return found | not_applicable(_NOTHING_PRUNABLE, "prunable_zeros_share")
+    return found | Findings({"prunable_zeros_share": prunable.zeros / prunable.elements})
 
 
 def _structure(prunable: MatrixZeros) -> Findings:
@@ -201,35 +201,8 @@ WEIGHT_METRICS = (
     "weight_bytes",
     "bits_per_weight",
     "prunable_parameters_share",
-    "weight_zeros_all_share",
     "weight_zeros_share",
+    "prunable_zeros_share",
     *_STRUCTURE,
     *_PATTERNS,
 )
-
-
-# What the kinds call until they give the parameters' names.
-
-_EXPERT_KEYS = (
-    "num_experts",
-    "num_local_experts",
-    "n_routed_experts",
-    "moe_num_experts",
-    "num_experts_per_tok",
-)
-
-
-def stored_parameters(folders: Iterable[Path]) -> int:
-    """Elements of all tensors in the safetensors files directly in these folders; positions (int64) are none.
-
-    Raises EvaluationError `MODEL-WEIGHTS` for a damaged header.
-    """
-    return sum(tensor.elements for tensor in stored_tensors(folders))
-
-
-def parameter_counts(parameters: int, config: Mapping[str, object]) -> Findings:
-    """`active_parameters`: those that a token passes through; all, unless experts are chosen by token."""
-    if any(config.get(key) for key in _EXPERT_KEYS):
-        reason = "a mixture of experts: which parameters a token passes through is not counted yet"
-        return Findings({"parameters": parameters, "active_parameters": None}, {"active_parameters": reason})
-    return Findings({"parameters": parameters, "active_parameters": parameters})

@@ -20,7 +20,8 @@ from scipy.sparse import csr_array
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
 from evaluations.search.order import id_ranks
-from evaluations.sparsity.representation import profile
+from evaluations.sparsity.expansion import no_expansion
+from evaluations.sparsity.names import lexical_model
 from evaluations.sparsity.storage import sparse_storage
 from evaluations.systems.base import Kind, Option, QueryPath, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.bm25_impacts import Counts, Formula, counted, document_frequency, mean_length
@@ -123,8 +124,8 @@ class Bm25:
         return self._index.rebuilt().arrays
 
     def sparsity(self) -> Findings:
-        found = self._representation() | sparse_storage(self._index.nbytes)
-        return found | Findings({"parameters": 0, "active_parameters": 0})
+        words = no_expansion("a document's terms are the words of its text")
+        return self._representation() | words | lexical_model()
 
     def provenance(self) -> Mapping[str, str | int | None]:
         engine = f"impacts of bm25s {version('bm25s')}, term at a time"
@@ -147,9 +148,12 @@ class Bm25:
 
     def _representation(self) -> Findings:
         if not self._terms.size or self.query_vectors is None:
-            return not_applicable("no term is left after stop words", *_REPRESENTATION)
-        frequency = np.diff(self._index.offsets, axis=1).sum(axis=0, dtype=np.int64)
-        return profile(self.query_vectors, frequency, len(self._index))
+            none = not_applicable("no term is left after stop words", *_REPRESENTATION)
+            return none | sparse_storage(self._index.nbytes)
+        from evaluations.sparsity.postings import index_profile  # here, as above
+
+        same = isinstance(self._terms, VocabularyTokens)  # words are numbered as a corpus has them
+        return index_profile(self._index, self.query_vectors, same_dimensions=same)
 
 
 def _impacts(formula: Formula, corpus: "deque[Counts]") -> Iterator[csr_array]:

@@ -23,7 +23,8 @@ from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.systems.base import Side, Value
 from evaluations.systems.loading import loading_from, require_all_stored
 from evaluations.systems.lora import merge_own_adapter
-from evaluations.systems.sparse_vectors import saturated, to_csr
+from evaluations.systems.model_profile import named_parameters
+from evaluations.systems.sparse_vectors import saturated, to_csr, words_of
 from evaluations.systems.splade_pooling import kept_rows
 
 PLACE = "{text}"
@@ -141,8 +142,12 @@ class DecoderSparse:
     def limit(self, side: Side) -> int | None:
         return self.limits[side]
 
-    def side_parameters(self, side: Side) -> int:
-        return self.parameters
+    def side_parameters(self, side: Side) -> list[tuple[str, int]]:
+        return named_parameters(self.model)
+
+    def words(self, texts: Sequence[str], side: Side) -> "csr_array[Any]":
+        """Of the text alone, without the template's."""
+        return words_of(self._copies(list(texts), side), self.tokenizer.all_special_ids, self.floats_per_text)
 
     def query_table(self) -> None:
         """A query goes through the model."""

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
 from evaluations.search.order import id_ranks
+from evaluations.sparsity.dense_representation import dense_profile
+from evaluations.sparsity.sample import sample_of
 from evaluations.sparsity.storage import dense_storage
-from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems import safety
 from evaluations.systems.base import Kind, QueryEncoder, QueryPath, RankedList, Run, Runtime, SystemSpec
-from evaluations.systems.locations import fetch
+from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.model_profile import model_profile
 from evaluations.systems.models import (
     DIMENSIONS,
     DOCUMENT_PROMPT,
@@ -42,10 +44,13 @@ class Dense:
     """An encoder and the matrix of its documents' vectors."""
 
     def __init__(
-        self, encoder: "Encoder[Float32]", model: "SentenceDense", files: Mapping[str, str], runtime: Runtime
+        self, encoder: "Encoder[Float32]", model: "SentenceDense", found: ResolvedModel, runtime: Runtime
     ) -> None:
         self.encoder = encoder
-        self.files = files
+        self.files = found.files
+        self._folder = found.folder
+        self._document_texts: Sequence[str] = ()
+        self._query_texts: Sequence[str] = ()
         self._model = model
         self._scratch = runtime.cache
         self._threads = runtime.threads
@@ -57,7 +62,7 @@ class Dense:
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
-        self.document_ids = documents.ids
+        self.document_ids, self._document_texts = documents.ids, documents.texts
         self._ranks = id_ranks(documents.ids)
         from evaluations.encoding.assembly import dense_matrix
 
@@ -68,7 +73,7 @@ class Dense:
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("encoding", total=len(queries)):
             self.query_vectors = self.encoder.vectors(list(queries.values()), "query", progress.advance)
-        self.query_ids = list(queries)
+        self.query_ids, self._query_texts = list(queries), list(queries.values())
         with progress.stage("searching", total=len(queries)):
             found = self._search(depth, progress)
         return Run(
@@ -95,8 +100,9 @@ class Dense:
 
     def sparsity(self) -> Findings:
         documents, dimensions = self.document_vectors.shape
-        counts = parameter_counts(self._model.parameters, self._model.config)
-        return counts | dense_storage(documents, dimensions)
+        sample = sample_of(self._document_texts, self._query_texts)
+        model = model_profile(self.encoder, self._model.config, self._folder, sample)
+        return model | dense_storage(documents, dimensions) | dense_profile(self.document_vectors)
 
     def provenance(self) -> Mapping[str, str | int | None]:
         return self.encoder.provenance() | {"max_length": self._model.limit("document")}
@@ -133,7 +139,7 @@ def _load(spec: SystemSpec, runtime: Runtime) -> Dense:
     safety.check_folder(found.folder)
     settings = prepare(runtime, str(spec.options["precision"]))
     model = SentenceDense.load(found.folder, spec.options, settings.device)
-    return Dense(Encoder.of(model, settings, spec, found.files, runtime), model, found.files, runtime)
+    return Dense(Encoder.of(model, settings, spec, found.files, runtime), model, found, runtime)
 
 
 KIND = Kind(

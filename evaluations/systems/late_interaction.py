@@ -10,11 +10,13 @@ from evaluations.datasets import Documents
 from evaluations.progress import Progress
 from evaluations.search.maxsim import MaxSimIndex, TokenVectors, search
 from evaluations.search.order import id_ranks
+from evaluations.sparsity.dense_representation import dense_profile
+from evaluations.sparsity.sample import sample_of
 from evaluations.sparsity.storage import multi_vector_storage
-from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems import safety
 from evaluations.systems.base import Kind, Option, QueryPath, RankedList, Run, Runtime, SystemSpec
-from evaluations.systems.locations import fetch
+from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.model_profile import model_profile
 from evaluations.systems.models import (
     DOCUMENT_PROMPT,
     MAX_LENGTH,
@@ -41,11 +43,14 @@ class LateInteraction:
         self,
         encoder: "Encoder[TokenVectors]",
         model: "MultiVector",
-        files: Mapping[str, str],
+        found: ResolvedModel,
         runtime: Runtime,
     ) -> None:
         self.encoder = encoder
-        self.files = files
+        self.files = found.files
+        self._folder = found.folder
+        self._document_texts: Sequence[str] = ()
+        self._query_texts: Sequence[str] = ()
         self._model = model
         self._scratch = runtime.cache
         self.document_ids: Sequence[str] = ()
@@ -62,12 +67,13 @@ class LateInteraction:
             blocks = self.encoder.blocks(documents.texts, "document", progress.advance)
             self.document_vectors, places = token_matrix(blocks, len(documents), self._scratch)
         self.document_ids = [documents.ids[place] for place in places]
+        self._document_texts = documents.texts
         self._ranks = id_ranks(self.document_ids)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         with progress.stage("encoding", total=len(queries)):
             self.query_vectors = self.encoder.vectors(list(queries.values()), "query", progress.advance)
-        self.query_ids = list(queries)
+        self.query_ids, self._query_texts = list(queries), list(queries.values())
         with progress.stage("searching", total=len(queries)):
             found = search(
                 self.query_vectors, self.document_vectors, self._ranks, depth,
@@ -97,13 +103,11 @@ class LateInteraction:
         return index.arrays
 
     def sparsity(self) -> Findings:
-        counts = parameter_counts(self._model.parameters, self._model.config)
+        sample = sample_of(self._document_texts, self._query_texts)
+        model = model_profile(self.encoder, self._model.config, self._folder, sample)
         vectors = self.document_vectors.vectors
-        return (
-            counts
-            | _query_vectors(self.query_vectors)
-            | multi_vector_storage(len(self.document_vectors), *vectors.shape)
-        )
+        storage = multi_vector_storage(len(self.document_vectors), *vectors.shape)
+        return model | storage | _query_vectors(self.query_vectors) | dense_profile(vectors)
 
     def provenance(self) -> Mapping[str, str | int | None]:
         return self.encoder.provenance() | self._model.lengths()
@@ -124,9 +128,7 @@ def _load(spec: SystemSpec, runtime: Runtime) -> LateInteraction:
     safety.check_folder(found.folder, replaced=REPLACED_CLASSES)
     settings = prepare(runtime, str(spec.options["precision"]))
     model = MultiVector.load(found.folder, spec.options, settings.device)
-    return LateInteraction(
-        Encoder.of(model, settings, spec, found.files, runtime), model, found.files, runtime
-    )
+    return LateInteraction(Encoder.of(model, settings, spec, found.files, runtime), model, found, runtime)
 
 
 def _inspect(spec: SystemSpec) -> Mapping[str, object]:

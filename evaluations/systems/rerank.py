@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
 from evaluations.search.order import id_ranks, top_k
-from evaluations.sparsity.weights import parameter_counts
 from evaluations.systems import safety
 from evaluations.systems.base import Kind, Members, Option, RankedList, Run, Runtime, System, SystemSpec
 from evaluations.systems.composite import Parts, combined, inspect_members, pin_members, warnings_of
 from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.model_profile import stored_profile
 from evaluations.systems.models import MAX_LENGTH, PRECISION, inspect_model, pin_model
 from evaluations.tracks import Findings
 
@@ -31,6 +31,7 @@ class Rerank:
     ) -> None:
         self._scorer = scorer
         self.files = model.files
+        self._folder = model.folder
         self._spec = spec
         self._parts = Parts(spec.members, runtime)
         self._depth = cast(int, spec.options["depth"])
@@ -66,7 +67,8 @@ class Rerank:
     def sparsity(self) -> Findings:
         """Beside the index, a reranker needs the documents' texts: their bytes are in the details."""
         (first_stage,) = self._parts.sparsity()
-        counts = parameter_counts(self._scorer.parameters, self._scorer.config) | Findings({"index_bytes": 0})
+        counts = stored_profile(self._scorer.model, self._scorer.config, self._folder)
+        counts |= Findings({"index_bytes": 0})
         kind = self._spec.members[0].kind
         whole = combined({"reranker": counts, f"first stage ({kind})": first_stage})
         text_bytes = sum(len(text.encode()) for text in self._texts.values())

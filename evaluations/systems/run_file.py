@@ -8,6 +8,7 @@ from pathlib import Path
 from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
+from evaluations.sparsity.names import unknown_model
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.trec import read_run
 from evaluations.tracks import Findings, not_applicable
@@ -37,9 +38,8 @@ class RunFile:
         return self._checked(replace(run, lists=cut))
 
     def sparsity(self) -> Findings:
-        return not_applicable(
-            "a run says nothing of the system behind it", "parameters", "active_parameters", "index_bytes"
-        )
+        reason = "a run says nothing of the system behind it"
+        return unknown_model(reason) | not_applicable(reason, "index_bytes")
 
     def provenance(self) -> Mapping[str, str | int | None]:
         return {"device": None, "precision": None, "threads": None}

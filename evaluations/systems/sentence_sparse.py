@@ -4,7 +4,7 @@ Queries go through `encode_query`, documents through `encode_document`: `encode`
 side for both. Importing this brings torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,11 @@ from typing import Any, cast
 from scipy.sparse import csr_array
 from sentence_transformers import SparseEncoder
 from sentence_transformers.base.modules import Transformer
-from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding, SpladePooling
+from sentence_transformers.sparse_encoder.modules import (
+    SparseAutoEncoder,
+    SparseStaticEmbedding,
+    SpladePooling,
+)
 from sentence_transformers.util import select_max_active_dims
 from torch import nn
 
@@ -29,8 +33,9 @@ from evaluations.encoding.library import (
 from evaluations.systems.base import Side, Value
 from evaluations.systems.inference_free import idf_router
 from evaluations.systems.loading import loading_from, require_all_stored
+from evaluations.systems.model_profile import named_parameters
 from evaluations.systems.sparse_folder import Form
-from evaluations.systems.sparse_vectors import QueryTable, of_length_one, to_csr
+from evaluations.systems.sparse_vectors import QueryTable, of_length_one, to_csr, words_of
 from evaluations.systems.splade_pooling import take_greatest_first
 
 _HUB: Mapping[str, Any] = {"trust_remote_code": False, "local_files_only": True}
@@ -76,10 +81,17 @@ class SentenceSparse(LibraryModel):
         vectors = vectors.float()
         return to_csr(of_length_one(vectors) if self.normalised else vectors)
 
-    def side_parameters(self, side: Side) -> int:
+    def side_parameters(self, side: Side) -> list[tuple[str, int]]:
         modules = [module for module in self.route(side) if not isinstance(module, SparseStaticEmbedding)]
-        parameters = {id(each): each.numel() for module in modules for each in module.parameters()}
-        return sum(parameters.values())
+        return named_parameters(*modules)
+
+    def words(self, texts: Sequence[str], side: Side) -> "csr_array[Any] | None":
+        """Prompts count as the text: the model reads them."""
+        if any(isinstance(module, SparseAutoEncoder) for module in self.route(side)):
+            return None
+        read = [self.tokenise([text], side)["input_ids"].flatten().tolist() for text in texts]
+        special = cast("Any", self.route(side)[0]).tokenizer.all_special_ids
+        return words_of(read, special, self.floats_per_text)
 
     def query_table(self) -> QueryTable | None:
         """Only where the one module of queries is a table whose weights nothing changes afterwards."""

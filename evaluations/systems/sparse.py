@@ -17,9 +17,9 @@ from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
 from evaluations.search.order import id_ranks
-from evaluations.sparsity.representation import profile
-from evaluations.sparsity.storage import sparse_storage
-from evaluations.sparsity.weights import parameter_counts
+from evaluations.sparsity.expansion import expansion, no_expansion
+from evaluations.sparsity.parameters import active_parameters, routing_of
+from evaluations.sparsity.sample import Sample, sample_of
 from evaluations.systems.base import (
     Kind,
     Option,
@@ -28,9 +28,11 @@ from evaluations.systems.base import (
     RankedList,
     Run,
     Runtime,
+    Side,
     SystemSpec,
 )
-from evaluations.systems.locations import fetch
+from evaluations.systems.locations import ResolvedModel, fetch
+from evaluations.systems.model_profile import model_profile
 from evaluations.systems.models import (
     DOCUMENT_PROMPT,
     MAX_LENGTH,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 MOST_ACTIVE = 1 / 3  # of all dimensions: with more, vectors are not sparse (docs/protocol.md)
 SAMPLE = 32
+SIDES: tuple[Side, Side] = ("document", "query")
 
 
 class Sparse:
@@ -59,11 +62,14 @@ class Sparse:
         self,
         encoder: "Encoder[csr_array[Any]]",
         model: "TermModel",
-        files: Mapping[str, str],
+        found: ResolvedModel,
         runtime: Runtime,
     ) -> None:
         self.encoder = encoder
-        self.files = files
+        self.files = found.files
+        self._folder = found.folder
+        self._document_texts: Sequence[str] = ()
+        self._query_texts: Sequence[str] = ()
         self._model = model
         self._threads = runtime.threads
         self.document_ids: Sequence[str] = ()
@@ -89,6 +95,7 @@ class Sparse:
                 order.append(block.places)
             assert builder is not None  # noqa: S101 - no dataset's corpus is empty
             places = np.concatenate(order)
+            self._document_texts = documents.texts
             self.document_ids = [documents.ids[place] for place in places]
             self._index = builder.finish(id_ranks(documents.ids)[places])
         postings = len(self._index.documents)
@@ -100,6 +107,7 @@ class Sparse:
         self._require_one_vocabulary(vectors)
         require_sparse("query", vectors.nnz, len(queries), vectors.shape[1])
         self.query_vectors, self.query_ids = vectors, list(queries)
+        self._query_texts = list(queries.values())
         with progress.stage("searching", total=len(queries)):
             found = self._search(vectors, depth, progress)
         return Run(
@@ -113,7 +121,7 @@ class Sparse:
         """One query's search is one thread's work."""
         from evaluations.systems.timing import encoded_path
 
-        by: QueryEncoder = "table" if self._model.side_parameters("query") == 0 else "neural"
+        by: QueryEncoder = "neural" if self._model.side_parameters("query") else "table"
         path = encoded_path(self.encoder, self._search_one(k), by=by, index="sparse")
         table = self._model.query_table()
         if table is None or self.encoder.device != "cpu":
@@ -132,12 +140,30 @@ class Sparse:
         return self._index.rebuilt().arrays
 
     def sparsity(self) -> Findings:
-        frequency = np.diff(self._index.offsets, axis=1).sum(axis=0, dtype=np.int64)
-        found = profile(self.query_vectors, frequency, len(self._index))
-        return found | sparse_storage(self._index.nbytes) | _parameters(self._model)
+        from evaluations.sparsity.postings import index_profile  # here, since it brings numba
+
+        sample = sample_of(self._document_texts, self._query_texts)
+        model = model_profile(self.encoder, self._model.config, self._folder, sample)
+        vectors = index_profile(self._index, self.query_vectors, same_dimensions=True)
+        return vectors | model | _sides(self._model) | self._expansion(sample)
 
     def provenance(self) -> Mapping[str, str | int | None]:
         return self.encoder.provenance() | {"max_length": self._model.limit("document")}
+
+    def _expansion(self, sample: Sample) -> Findings:
+        """What the vectors of the sample's texts add to their own words, and leave out."""
+        uncached, found = replace(self.encoder, cache=None), Findings()
+        sides: tuple[tuple[Side, Sequence[str]], ...] = (
+            ("document", sample.documents),
+            ("query", sample.queries),
+        )
+        for side, texts in sides:
+            words = self._model.words(texts, side)
+            if words is None:
+                return no_expansion("the dimensions are no terms of a text")
+            if texts:
+                found |= expansion(side, uncached.vectors(texts, side, lambda _: None), words)
+        return found
 
     def _search(self, queries: "csr_array[Any]", depth: int, progress: Progress) -> "list[Found]":
         if self.encoder.device == "cpu":
@@ -178,14 +204,14 @@ def require_sparse(side: str, nonzeros: int, vectors: int, dimensions: int) -> N
         raise EvaluationError("VECTORS-DENSE", f"{problem}; {hint}")
 
 
-def _parameters(model: "TermModel") -> Findings:
+def _sides(model: "TermModel") -> Findings:
     """`active_parameters` are a document's; looking a query's weights up in a table passes through none."""
-    counts = parameter_counts(model.parameters, model.config)
-    query = model.side_parameters("query")
-    if counts.metrics["active_parameters"] is None:
-        return counts | Findings(details={"inference_free": query == 0})
-    active = {"active_parameters": model.side_parameters("document"), "query_active_parameters": query}
-    return counts | Findings(active, details={"inference_free": query == 0})
+    routing, found = routing_of(model.config), Findings()
+    inference_free = not model.side_parameters("query")
+    if routing is None or routing.routed is not None:
+        document, query = (active_parameters(model.side_parameters(side), routing) for side in SIDES)
+        found |= Findings({"active_parameters": document, "query_active_parameters": query})
+    return found | Findings(details={"inference_free": inference_free})
 
 
 def _load(spec: SystemSpec, runtime: Runtime) -> Sparse:
@@ -197,7 +223,7 @@ def _load(spec: SystemSpec, runtime: Runtime) -> Sparse:
     check_options(form, spec.options)
     settings = prepare(runtime, str(spec.options["precision"]))
     model = _model(found.folder, form, spec, settings.device)
-    return Sparse(Encoder.of(model, settings, spec, found.files, runtime), model, found.files, runtime)
+    return Sparse(Encoder.of(model, settings, spec, found.files, runtime), model, found, runtime)
 
 
 def _model(folder: Path, form: Form, spec: SystemSpec, device: str) -> "TermModel":

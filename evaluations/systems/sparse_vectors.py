@@ -3,7 +3,7 @@
 A batch's vectors are dense for a moment; no more than one batch ever is. Importing this brings torch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,9 @@ from evaluations.systems.base import Side
 class TermModel(TextModel["csr_array[Any]"], Protocol):
     """A loaded model with a dimension for each term. `limit`: the longest text in tokens; None: no limit.
 
-    `side_parameters`: those that a text of that side passes through; looking weights up in a table is none.
+    `side_parameters`: names and sizes of those that a text of that side passes through; looking weights up in
+    a table is none. `words`: which terms each text has (texts, V), by the model's own tokeniser and without
+    its special tokens; None where dimensions are no terms.
     """
 
     @property
@@ -31,7 +33,9 @@ class TermModel(TextModel["csr_array[Any]"], Protocol):
 
     def limit(self, side: Side) -> int | None: ...
 
-    def side_parameters(self, side: Side) -> int: ...
+    def side_parameters(self, side: Side) -> list[tuple[str, int]]: ...
+
+    def words(self, texts: Sequence[str], side: Side) -> "csr_array[Any] | None": ...
 
     def query_table(self) -> "QueryTable | None":
         """Where a query is nothing but its tokens' weights: those, for one query at a time."""
@@ -86,6 +90,16 @@ def to_csr(vectors: torch.Tensor) -> "csr_array[Any]":
     np.cumsum(np.bincount(rows.cpu().numpy(), minlength=texts), out=offsets[1:])
     stored: Any = (weights, terms.cpu().numpy().astype(np.int32), offsets)
     return csr_array(stored, shape=(texts, dimensions))
+
+
+def words_of(texts: Sequence[Iterable[int]], special: Iterable[int], dimensions: int) -> "csr_array[Any]":
+    """Ones at the terms of each text's tokens, (texts, dimensions), special tokens left out."""
+    left_out = set(special)
+    rows = [sorted({term for term in text if term < dimensions} - left_out) for text in texts]
+    offsets = np.cumsum([0, *map(len, rows)])
+    terms = np.array([term for row in rows for term in row], dtype=np.int32)
+    stored: Any = (np.ones(len(terms), dtype=np.float32), terms, offsets)
+    return csr_array(stored, shape=(len(rows), dimensions))
 
 
 def of_length_one(vectors: torch.Tensor) -> torch.Tensor:

@@ -15,12 +15,14 @@ from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
 from evaluations.search.found import Found
 from evaluations.search.order import id_ranks
-from evaluations.sparsity.representation import profile, without_zeros
-from evaluations.sparsity.storage import dense_storage, sparse_storage
+from evaluations.sparsity.dense_representation import dense_profile
+from evaluations.sparsity.expansion import no_expansion
+from evaluations.sparsity.names import unknown_model
+from evaluations.sparsity.storage import dense_storage
 from evaluations.systems import vector_files
 from evaluations.systems.base import Kind, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.vector_files import DenseVectors, Meta, Selection, VectorLimits
-from evaluations.tracks import Findings, not_applicable
+from evaluations.tracks import Findings
 
 Advance = Callable[[int], None]
 
@@ -74,7 +76,7 @@ class DenseSearcher:
         return queries.selection, found
 
     def findings(self) -> Findings:
-        return dense_storage(*self.document_vectors.shape)
+        return dense_storage(*self.document_vectors.shape) | dense_profile(self.document_vectors)
 
     def _read(self, path: Path, wanted: Collection[str] | None) -> DenseVectors:
         unit = self._meta.similarity == "cosine"
@@ -120,10 +122,12 @@ class SparseSearcher:
         return self._index.matrix()
 
     def findings(self) -> Findings:
-        index = self._index
-        frequency = np.diff(index.offsets, axis=1).sum(axis=0, dtype=np.int64)
-        found = profile(without_zeros(self.query_vectors), frequency, len(index))
-        return found | sparse_storage(index.nbytes)
+        """Columns of a matrix are dimensions of the encoder; tokens of lines are numbered as they come."""
+        from evaluations.sparsity.postings import index_profile  # here, as above
+
+        same = self.suffixes == vector_files.SPARSE_MATRIX
+        found = index_profile(self._index, self.query_vectors, same_dimensions=same)
+        return found | no_expansion("vectors say nothing of the texts behind them")
 
     def _read(self, path: Path, wanted: Collection[str] | None) -> tuple[Selection, Iterator[csr_array]]:
         if path.suffix in vector_files.SPARSE_MATRIX:
@@ -188,10 +192,7 @@ class Vectors:
         return self._searcher.query_vectors
 
     def sparsity(self) -> Findings:
-        unknown = not_applicable(
-            "vectors say nothing of the model behind them", "parameters", "active_parameters"
-        )
-        return self._searcher.findings() | unknown
+        return self._searcher.findings() | unknown_model("vectors say nothing of the model behind them")
 
     def provenance(self) -> Mapping[str, str | int | None]:
         said = {"precision": self._meta.precision, "encoder": self._meta.encoder}

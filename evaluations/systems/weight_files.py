@@ -23,10 +23,11 @@ _BYTES = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """As the header declares it, which was found to agree with the file."""
+    """As the header declares it, which was found to agree with the file. `start`: of its bytes there."""
 
     dtype: str
     shape: tuple[int, ...]
+    start: int
 
     @property
     def elements(self) -> int:
@@ -75,7 +76,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
     pairs.pop(_METADATA, None)
     if len(pairs) > MAX_TENSORS:
         _refuse(path, f"holds more than {MAX_TENSORS:,} tensors")
-    return _tensors(path, pairs, size - 8 - length)
+    return _tensors(path, pairs, 8 + length, size - 8 - length)
 
 
 def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -85,11 +86,11 @@ def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _tensors(path: Path, declared: Mapping[str, object], payload: int) -> dict[str, Tensor]:
+def _tensors(path: Path, declared: Mapping[str, object], begin: int, payload: int) -> dict[str, Tensor]:
     spans: list[tuple[int, int, str]] = []
     found: dict[str, Tensor] = {}
     for name, tensor in declared.items():
-        found[name], start, end = _tensor(path, name, tensor)
+        found[name], start, end = _tensor(path, name, tensor, begin)
         spans.append((start, end, name))
     reached = 0
     for start, end, name in sorted(spans):
@@ -101,7 +102,7 @@ def _tensors(path: Path, declared: Mapping[str, object], payload: int) -> dict[s
     return found
 
 
-def _tensor(path: Path, name: str, tensor: object) -> tuple[Tensor, int, int]:
+def _tensor(path: Path, name: str, tensor: object, begin: int) -> tuple[Tensor, int, int]:
     keys = tensor if isinstance(tensor, dict) else {}
     dtype, shape, offsets = keys.get("dtype"), keys.get("shape"), keys.get("data_offsets")
     if dtype not in _BYTES:
@@ -110,7 +111,7 @@ def _tensor(path: Path, name: str, tensor: object) -> tuple[Tensor, int, int]:
         _refuse(path, f"has {name[:80]!r} of a shape or at offsets that make no sense")
     if math.prod(shape) * _BYTES[dtype] != offsets[1] - offsets[0]:
         _refuse(path, f"has {name[:80]!r} of another size than its type and shape say")
-    return Tensor(dtype, tuple(shape)), offsets[0], offsets[1]
+    return Tensor(dtype, tuple(shape), begin + offsets[0]), offsets[0], offsets[1]
 
 
 def _are_sizes(value: object) -> TypeGuard[list[int]]:

@@ -11,7 +11,7 @@ from tests.end_to_end.services import Board
 
 pytestmark = pytest.mark.services
 
-STAGES = re.compile(r"loading|encoding|searching|reranking|scoring")
+STAGES = re.compile(r"loading|encoding|searching|reranking|profiling|scoring")
 EVALUATION_MS = 240_000
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from evaluations.errors import EvaluationError
 from evaluations.sparsity.tensor_names import is_prunable, place_of
 from evaluations.sparsity.tensors import stored_tensors
-from evaluations.sparsity.weights import stored_parameters, weight_profile
+from evaluations.sparsity.weights import weight_profile
 from evaluations.sparsity.zeros import MatrixZeros, group_maximum, zero_squares, zeros_of
 
 QUERY = "encoder.layer.0.attention.self.query.weight"
@@ -159,8 +159,8 @@ def test_it_works_by_hand(tmp_path):
     save_file(tensors, tmp_path / "model.safetensors")
     found = weight_profile([tmp_path], {"num_attention_heads": 2})
     assert found.metrics["prunable_parameters_share"] == 16 / 28
-    assert found.metrics["weight_zeros_share"] == 4 / 16
-    assert found.metrics["weight_zeros_all_share"] == (4 + 4 + 2) / 28
+    assert found.metrics["prunable_zeros_share"] == 4 / 16
+    assert found.metrics["weight_zeros_share"] == (4 + 4 + 2) / 28
     assert found.metrics["weight_zero_rows_share"] == 1 / 4
     assert found.metrics["weight_zero_columns_share"] == 0
     assert found.metrics["bits_per_weight"] == 32
@@ -189,14 +189,14 @@ def test_zeros_are_seen_in_every_type(tmp_path, dtype):
         matrix[0, 0] = -0.0
     save_file({QUERY: matrix}, tmp_path / "model.safetensors")
     found = weight_profile([tmp_path], {}).metrics
-    assert found["weight_zeros_share"] == 3 / 8
+    assert found["prunable_zeros_share"] == 3 / 8
     assert found["bits_per_weight"] == 8 * matrix.element_size()
 
 
 def test_the_smallest_number_of_a_type_is_no_zero(tmp_path):
     smallest = torch.tensor([[5e-324, 0.0]], dtype=torch.float64)
     save_file({QUERY: smallest}, tmp_path / "model.safetensors")
-    assert weight_profile([tmp_path], {}).metrics["weight_zeros_share"] == 1 / 2
+    assert weight_profile([tmp_path], {}).metrics["prunable_zeros_share"] == 1 / 2
 
 
 def test_a_pattern_holds_everywhere_only_if_it_holds_in_every_layer(tmp_path):
@@ -226,7 +226,7 @@ def test_a_mask_beside_its_weight_makes_zeros(tmp_path):
     mask[0] = 0.0
     save_file({original: torch.ones(4, 4), QUERY + "_mask": mask}, tmp_path / "model.safetensors")
     found = weight_profile([tmp_path], {})
-    assert found.metrics["weight_zeros_share"] == 4 / 16
+    assert found.metrics["prunable_zeros_share"] == 4 / 16
     assert found.metrics["prunable_parameters_share"] == 1
     assert found.details["weights"]["masks"] == 1
 
@@ -237,7 +237,7 @@ def test_an_adapter_that_is_not_merged_is_recognised_and_not_counted(tmp_path):
     save_file(adapter, tmp_path / "adapter_model.safetensors")
     found = weight_profile([tmp_path], {})
     assert found.details["weights"]["adapter_tensors"] == 2
-    assert found.metrics["weight_zeros_share"] == 0
+    assert found.metrics["prunable_zeros_share"] == 0
 
 
 def test_the_matrices_of_gpt2_are_read_by_their_inputs(tmp_path):
@@ -251,8 +251,8 @@ def test_the_matrices_of_gpt2_are_read_by_their_inputs(tmp_path):
 def test_a_model_without_layers_has_no_prunable_weight_and_a_reason(tmp_path):
     save_file({"embedding.weight": torch.ones(4, 4)}, tmp_path / "model.safetensors")
     found = weight_profile([tmp_path], {})
-    assert found.metrics["weight_zeros_share"] is None
-    assert found.metrics["weight_zeros_all_share"] == 0
+    assert found.metrics["prunable_zeros_share"] is None
+    assert found.metrics["weight_zeros_share"] == 0
     assert set(found.reasons) == {name for name, value in found.metrics.items() if value is None}
 
 
@@ -265,19 +265,8 @@ def test_a_folder_without_weights_has_no_metric_and_a_reason(tmp_path):
 def test_of_minilm_46_7_percent_of_the_parameters_are_prunable(minilm):
     found = weight_profile([minilm], json.loads((minilm / "config.json").read_text())).metrics
     assert found["prunable_parameters_share"] == pytest.approx(0.467, abs=0.0005)
-    assert found["weight_zeros_share"] == 0
+    assert found["prunable_zeros_share"] == 0
     assert found["bits_per_weight"] == 32
-
-
-def test_parameters_are_counted_from_the_header_alone(tmp_path):
-    header = {
-        "__metadata__": {"format": "pt"},
-        "weight": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]},
-        "scale": {"dtype": "BF16", "shape": [], "data_offsets": [48, 50]},
-        "position_ids": {"dtype": "I64", "shape": [1, 512], "data_offsets": [50, 4146]},
-    }
-    written(tmp_path, header, 4146)
-    assert stored_parameters([tmp_path]) == 13
 
 
 def written(folder, header, payload):
@@ -292,7 +281,7 @@ def written(folder, header, payload):
 def test_a_damaged_header_is_refused(tmp_path, content):
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(EvaluationError, match="MODEL-WEIGHTS"):
-        stored_parameters([tmp_path])
+        stored_tensors([tmp_path])
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,8 @@ def test_vectors_and_bytes_a_document_are_reported(colbert):
     stored = sum(
         tensor.size for path in colbert.rglob("*.safetensors") for tensor in load_file(path).values()
     )
-    assert system.sparsity().metrics == {
+    found = system.sparsity().metrics
+    expected = {
         "parameters": stored,
         "active_parameters": stored,
         "query_vectors_mean": len(["[CLS]", "q", "heat", "[SEP]"]),
@@ -243,6 +244,8 @@ def test_vectors_and_bytes_a_document_are_reported(colbert):
         "bytes_per_document_mean": index_bytes / 2,
         "index_bytes": index_bytes,
     }
+    assert {name: found[name] for name in expected} == expected
+    assert 1 <= found["effective_rank"] <= WIDTH
 
 
 def test_progress_counts_every_text_once(colbert):
