@@ -10,6 +10,7 @@ from leaderboard.submissions.models import Submission, Track
 
 from .metrics import PRIMARY, describe
 from .models import Entry, Measurement
+from .pooling import pooled
 
 Columns = Mapping[str, Sequence[Dataset]]
 Values = Mapping[UUID, Mapping[str, float]]
@@ -56,7 +57,7 @@ def refresh(submission: Submission) -> Entry | None:
             "revision": submission.revision,
             "cells": cells,
             "average": _combine(PRIMARY, cells.values()),
-            "metrics": _whole_board_metrics(columns, values),
+            "metrics": _whole_board_metrics(submission, columns, values),
         },
     )
     _choose_current(entry)
@@ -101,13 +102,17 @@ def _comparable_values(submission: Submission) -> dict[UUID, dict[str, float]] |
     )
 
 
-def _whole_board_metrics(columns: Columns, values: Values) -> dict[str, float]:
+def _whole_board_metrics(submission: Submission, columns: Columns, values: Values) -> dict[str, float]:
     names = {metric for found in values.values() for metric in found}
     combined = {
         name: _combine(name, [_column_value(name, datasets, values) for datasets in columns.values()])
         for name in sorted(names)
     }
-    return {name: value for name, value in combined.items() if value is not None}
+    found = {name: value for name, value in combined.items() if value is not None}
+    if "flops" in found:
+        datasets = [dataset.pk for members in columns.values() for dataset in members]
+        found |= pooled(submission, datasets)
+    return found
 
 
 def _column_value(metric: str, datasets: Sequence[Dataset], values: Values) -> float | None:

@@ -1,7 +1,7 @@
 """Everything the page of one system shows, read in a fixed number of queries."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from leaderboard.submissions.models import Artefact, Evaluation, State, Submissi
 
 from .metrics import Metric, ordered
 from .models import Entry, Measurement
+from .profile import Group, Inside, groups_of, inside_of
 from .provenance import Provenance, provenance
 from .recipes import Recipe, recipe
 
@@ -44,15 +45,20 @@ class DatasetResult:
     recipe: Recipe
     provenance: Provenance
     warnings: Sequence[str]
+    inside: Inside | None
 
 
 @dataclass(frozen=True)
 class Result:
-    """The row of one revision on one board, in full."""
+    """The row of one revision on one board, in full. `lines` are the metrics that a board shows.
+
+    `profile`: everything of the sparsity profile, by family.
+    """
 
     entry: Entry
     lines: Sequence[Line]
     datasets: Sequence[DatasetResult]
+    profile: Sequence[Group]
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -137,14 +143,25 @@ def _result(
             entry.average if metric.name == "nDCG@10" else entry.metrics.get(metric.name),
             [values[row.dataset_id].get(metric.name, Value(None)) for row in retrieval],
         )
-        for metric in ordered(names)
+        for metric in ordered(names | set(entry.metrics))
     ]
     archive = uploads.get((entry.revision_id, None))
+    insides = {row.dataset_id: inside_of(row.report) for row in evaluations if row.track == Track.SPARSITY}
     datasets = [
-        _dataset_result(entry, row, uploads.get((entry.revision_id, row.dataset_id), archive))
+        replace(
+            _dataset_result(entry, row, uploads.get((entry.revision_id, row.dataset_id), archive)),
+            inside=insides.get(row.dataset_id),
+        )
         for row in retrieval
     ]
-    return Result(entry, lines, datasets)
+    return Result(entry, [line for line in lines if _is_headline(line)], datasets, groups_of(lines))
+
+
+def _is_headline(line: Line) -> bool:
+    """Of the sparsity profile, what a board has a column for and this system a number."""
+    if line.metric.family is None:
+        return True
+    return line.metric.on_board and any(value.value is not None for value in line.values)
 
 
 def _values(evaluations: Iterable[Evaluation]) -> dict[UUID, dict[str, Value]]:
@@ -170,6 +187,7 @@ def _dataset_result(entry: Entry, evaluation: Evaluation, upload: RevisionFile |
         recipe=recipe(entry.revision, evaluation.dataset, entry.submission.device, upload),
         provenance=provenance(evaluation),
         warnings=warnings,
+        inside=None,
     )
 
 

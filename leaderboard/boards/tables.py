@@ -1,7 +1,7 @@
 """The leaderboard's table: which columns there are, what stands in a cell, what a heading sorts by."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,11 +154,16 @@ def _metrics_of(rows: Sequence[Row], view: str) -> list[str]:
     if view == "overview":
         return [name for name in OVERVIEW if name in have]
     wanted = {Group.QUALITY} if view == "quality" else {Group.SPARSITY, Group.COST}
-    chosen = {name for name in have if describe(name).group in wanted and name != PRIMARY}
+    chosen = {name for name in have if _is_column(name, wanted)}
     return sorted(
         (metric.name for metric in ordered(chosen)),
         key=lambda name: list(GROUPS).index(describe(name).group),
     )
+
+
+def _is_column(name: str, groups: Container[Group]) -> bool:
+    metric = describe(name)
+    return metric.group in groups and metric.on_board and name != PRIMARY
 
 
 def _heading(name: str, column: Any, current: str) -> Heading:

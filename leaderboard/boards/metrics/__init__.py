@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from . import effectiveness, model, representation
 from .effectiveness import PRIMARY
-from .kinds import NBSP, Across, Group, Metric, Style
+from .kinds import NBSP, Across, Family, Group, Metric, Style
 
-__all__ = ["METRICS", "NBSP", "PRIMARY", "Across", "Group", "Metric", "Style", "describe", "ordered"]
+__all__ = [
+    "METRICS", "NBSP", "PRIMARY", "Across", "Family", "Group", "Metric", "Style", "describe", "ordered",
+]  # fmt: skip
 
 # The order in which pages show them.
 _KNOWN: tuple[Metric, ...] = (*effectiveness.METRICS, *model.METRICS, *representation.METRICS)

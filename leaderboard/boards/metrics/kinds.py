@@ -16,11 +16,23 @@ class Group(Enum):
     COST = "cost"
 
 
+class Family(Enum):
+    """What of a system a metric of its sparsity profile is about. The value is the heading."""
+
+    REPRESENTATION = "Representation"
+    WEIGHTS = "Weights"
+    ACTIVATIONS = "Activations"
+    ATTENTION = "Attention"
+    EXPERTS = "Experts"
+    COMPUTE = "Compute"
+
+
 class Style(Enum):
     POINTS = "points"  # a share of 1, shown times 100 with one decimal, as papers print it
     PERCENT = "percent"
     COUNT = "count"  # 22.7 M
     BYTES = "bytes"  # 1.4 MB
+    OPERATIONS = "operations"  # 5.43 GFLOP
     NUMBER = "number"
     MILLISECONDS = "milliseconds"
 
@@ -30,19 +42,29 @@ class Across(Enum):
 
     MEAN = "mean over the datasets"
     SUM = "sum over the datasets"
+    MAX = "greatest of the datasets"
     SAME = "the same on every dataset"
+    POOLED = "over all datasets' vectors together"
 
     def combine(self, values: Sequence[float]) -> float | None:
         """None where the rule has no answer: a number that should be the same everywhere and is not."""
         if self is Across.SAME:
             return values[0] if len(set(values)) == 1 else None
+        if self is Across.MAX:
+            return max(values)
+        if self is Across.POOLED:
+            return None  # it is made of counts, not of numbers: see pooling.py
         total = math.fsum(values)
         return total / len(values) if self is Across.MEAN else total
 
 
 @dataclass(frozen=True)
 class Metric:
-    """`higher_is_better` is None where neither direction is: the number describes and does not judge."""
+    """`higher_is_better` is None where neither direction is: the number describes and does not judge.
+
+    `family`: where it stands in a system's sparsity profile, if it does. A metric that is not `on_board` is
+    on the system's page and in exports alone.
+    """
 
     name: str
     label: str
@@ -51,6 +73,8 @@ class Metric:
     higher_is_better: bool | None
     across: Across = Across.MEAN
     help: str = ""
+    family: Family | None = None
+    on_board: bool = True
 
     def format(self, value: float | None) -> str:
         """Rounded for a person; an en dash where there is no value."""
@@ -77,6 +101,7 @@ _FORMATS: dict[Style, Callable[[float], str]] = {
     Style.PERCENT: lambda value: f"{100 * value:.1f}{NBSP}%",
     Style.COUNT: lambda value: _scaled(value, ("", "k", "M", "B")),
     Style.BYTES: lambda value: _scaled(value, ("B", "kB", "MB", "GB", "TB")),
+    Style.OPERATIONS: lambda value: _scaled(value, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP")),
     Style.NUMBER: _three_digits,
     Style.MILLISECONDS: lambda value: f"{_three_digits(value)}{NBSP}ms",
 }
