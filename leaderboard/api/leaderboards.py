@@ -26,6 +26,12 @@ ORDERING = OpenApiParameter(
     description="`rank`, `system`, `average`, a dataset or a metric; with `-` before it, descending.",
 )
 
+HOST = OpenApiParameter(
+    "host",
+    str,
+    description="The host profile whose times are shown; the one that timed most rows where it names none.",
+)
+
 
 class Leaderboards(GenericAPIView[Any]):
     serializer_class = BoardSerializer
@@ -53,13 +59,14 @@ class Leaderboard(GenericAPIView[Any]):
 
     @extend_schema(
         operation_id="leaderboards_read",
-        parameters=[ORDERING],
+        parameters=[ORDERING, HOST],
         responses={200: RowSerializer(many=True), **errors(400, 404)},
     )
     def get(self, request: Request, name: str) -> Response:
         """One board, best first. Ranks are those on the whole board, whatever is filtered."""
         board = _board(name)
-        found = queries.rows(board, self.filter_queryset(queries.entries(board.benchmark)))
+        host = queries.chosen_host(request.query_params.get("host", ""), queries.hosts(board))
+        found = queries.rows(board, self.filter_queryset(queries.entries(board.benchmark)), host=host)
         page = self.paginate_queryset(sort(found, _ordering(request, board, found)))
         results = self.get_serializer(page, many=True).data
         return self.paginator.of(name, board.protocol, results)

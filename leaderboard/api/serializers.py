@@ -76,7 +76,11 @@ class BoardSerializer(serializers.Serializer[Summary]):
 
 
 class RowSerializer(serializers.Serializer[Row]):
-    """A row of a leaderboard. `submission` is its id, to ask for more; `rank` is that on the whole board."""
+    """A row of a leaderboard. `submission` is its id, to ask for more; `rank` is that on the whole board.
+
+    `host` is the profile of the machine that timed it; its times are among `metrics` only where it is the one
+    shown, since times of two machines are not comparable.
+    """
 
     rank = serializers.IntegerField(allow_null=True)
     system = serializers.CharField()
@@ -85,6 +89,7 @@ class RowSerializer(serializers.Serializer[Row]):
     average = serializers.FloatField(allow_null=True)
     datasets = serializers.DictField(source="cells", child=serializers.FloatField(allow_null=True))
     metrics = serializers.DictField(child=serializers.FloatField())
+    host = serializers.CharField()
 
 
 class SystemSerializer(serializers.ModelSerializer[System]):

@@ -16,7 +16,13 @@ from .labels import Spot, placed
 from .metrics import PRIMARY, describe
 from .rows import Row
 
-AXES = {"parameters": "Parameters", "index_bytes": "Index size"}
+AXES = {
+    "parameters": "Parameters",
+    "index_bytes": "Index size",
+    "flops": "FLOPS",
+    "query_latency_p50_ms": "Latency",
+    "latency_ratio_bm25_p50": "× BM25",
+}
 # Width and height of the drawing in pixels, for which names are placed.
 WIDE, NARROW = (1100.0, 270.0), (290.0, 230.0)
 FRONT = "Pareto front"

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from leaderboard.catalog.models import Benchmark, Dataset
-from leaderboard.submissions.models import Submission, Track
+from leaderboard.submissions.models import State, Submission, Track
 
 from .metrics import PRIMARY, describe
 from .models import Entry, Measurement
@@ -48,7 +48,7 @@ def refresh(submission: Submission) -> Entry | None:
     if values is None:
         Entry.objects.filter(submission=submission).delete()
         return None
-    columns = columns_of(submission.benchmark)
+    columns, host = columns_of(submission.benchmark), _host(submission)
     cells = {name: _column_value(PRIMARY, datasets, values) for name, datasets in columns.items()}
     entry, _ = Entry.objects.update_or_create(
         submission=submission,
@@ -57,7 +57,8 @@ def refresh(submission: Submission) -> Entry | None:
             "revision": submission.revision,
             "cells": cells,
             "average": _combine(PRIMARY, cells.values()),
-            "metrics": _whole_board_metrics(submission, columns, values),
+            "metrics": _whole_board_metrics(submission, columns, values, one_host=bool(host)),
+            "host": host,
         },
     )
     _choose_current(entry)
@@ -72,6 +73,13 @@ def refresh_board(benchmark: Benchmark) -> None:
             "revision", "benchmark"
         ):
             refresh(submission)
+
+
+def _host(submission: Submission) -> str:
+    """The machine of all its latency sessions; empty where there are none, or several machines."""
+    sessions = submission.evaluations.filter(track=Track.LATENCY, state=State.SUCCEEDED)
+    hosts = set(sessions.values_list("host", flat=True))
+    return hosts.pop() if len(hosts) == 1 else ""
 
 
 def _comparable_values(submission: Submission) -> dict[UUID, dict[str, float]] | None:
@@ -102,8 +110,12 @@ def _comparable_values(submission: Submission) -> dict[UUID, dict[str, float]] |
     )
 
 
-def _whole_board_metrics(submission: Submission, columns: Columns, values: Values) -> dict[str, float]:
-    names = {metric for found in values.values() for metric in found}
+def _whole_board_metrics(
+    submission: Submission, columns: Columns, values: Values, *, one_host: bool
+) -> dict[str, float]:
+    """Times of several machines have no mean; ratios to references do."""
+    measured = {metric for found in values.values() for metric in found}
+    names = {name for name in measured if one_host or not describe(name).of_host}
     combined = {
         name: _combine(name, [_column_value(name, datasets, values) for datasets in columns.values()])
         for name in sorted(names)

@@ -17,6 +17,7 @@ _FIXED = (
     "precision",
     "revision",
     "submission",
+    "host",
 )
 
 
@@ -43,6 +44,7 @@ def _texts(row: Row) -> list[str]:
         row.precision,
         row.revision,
         str(row.submission_id),
+        row.host,
     ]
 
 

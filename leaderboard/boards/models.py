@@ -40,6 +40,9 @@ class Entry(models.Model):
     )
     cells = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict)
+    host = models.CharField(
+        max_length=12, blank=True, help_text="The one host profile that all its times hold for; empty: none."
+    )
     is_current = models.BooleanField(
         default=True, help_text="Of several submissions of one revision, one is shown."
     )

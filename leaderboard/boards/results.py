@@ -47,7 +47,8 @@ def commit(
 def _outcome(report: Report, track: Track) -> lifecycle.Outcome:
     """Each evaluation keeps the report with its own track only."""
     own = replace(report, tracks={track.value: _findings(report, track)})
-    return lifecycle.Outcome(protocol=_protocol_hash(report, track), report=own.to_dict())
+    host = report.protocol[track.value].get("host_profile", "") if track == Track.LATENCY else ""
+    return lifecycle.Outcome(_protocol_hash(report, track), own.to_dict(), str(host))
 
 
 def _findings(report: Report, track: Track) -> Findings:
@@ -65,14 +66,26 @@ def _protocol_hash(report: Report, track: Track) -> str:
 
 def _measurements(report: Report, track: Track, evaluation: UUID) -> Iterator[Measurement]:
     found, protocol = _findings(report, track), _protocol_hash(report, track)
+    intervals = found.details.get("intervals")
     for metric, value in found.metrics.items():
+        low, high = _interval(intervals, metric)
         yield Measurement(
             evaluation_id=evaluation,
             metric=metric,
             value=_number(metric, value),
             reason=found.reasons.get(metric, "")[:REASON_LENGTH] if value is None else "",
             protocol=protocol,
+            low=low,
+            high=high,
         )
+
+
+def _interval(intervals: object, metric: str) -> tuple[float | None, float | None]:
+    """The 95 % interval that the report has of a metric, if any."""
+    found = intervals.get(metric) if isinstance(intervals, dict) else None
+    if not isinstance(found, list) or len(found) != 2:
+        return None, None
+    return _number(metric, found[0]), _number(metric, found[1])
 
 
 def _number(metric: str, value: object) -> float | None:

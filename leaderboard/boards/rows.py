@@ -18,6 +18,7 @@ class Row:
     """One row of a leaderboard, unrounded. `rank`: the place on the whole board, None without an average.
 
     `cells` has the primary metric, or None, for every column; `reasons` says in a phrase why, for each None.
+    `host`: the profile of the machine that timed it; `metrics` has times only where that is the one shown.
     `done` of `total` datasets have their retrieval results.
     """
 
@@ -37,6 +38,7 @@ class Row:
     cells: Mapping[str, float | None]
     reasons: Mapping[str, str]
     metrics: Mapping[str, float]
+    host: str
     state: State
     done: int
     total: int

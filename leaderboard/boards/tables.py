@@ -15,10 +15,21 @@ from .metrics import PRIMARY, Group, Metric, describe, ordered
 from .queries import Board
 from .rows import DEFAULT_ORDER, Row, best, metric_names, sort
 
-VIEWS = {"overview": "Overview", "quality": "Quality", "sparsity": "Sparsity"}
-OVERVIEW = ("R@100", "parameters", "index_bytes")
+VIEWS = {"overview": "Overview", "quality": "Quality", "sparsity": "Sparsity", "latency": "Latency"}
+OVERVIEW = ("R@100", "parameters", "index_bytes", "flops", "latency_ratio_bm25_p50", "query_latency_p50_ms")
+# The system's page has the others.
+LATENCY = (
+    *("latency_ratio_matched_p50", "latency_ratio_bm25_p50", "query_latency_p50_ms", "query_latency_p95_ms"),
+    *(f"query_{part}_latency_p50_ms" for part in ("tokenise", "encode", "search")),
+    *("queries_per_second", "documents_per_second"),
+)
 ROWS_PER_PAGE = 100
-GROUPS = {Group.QUALITY: "Quality", Group.SPARSITY: "Sparsity", Group.COST: "Cost"}
+GROUPS = {
+    Group.QUALITY: "Quality",
+    Group.SPARSITY: "Sparsity",
+    Group.COST: "Cost",
+    Group.LATENCY: "Latency",
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,8 @@ class NumberColumn(tables.Column):
     def reason(self, record: Row) -> str:
         if self.name == "average":
             return record.average_reason
+        if self.metric.of_host and record.host:
+            return "timed on another host, whose times are not ranked beside these"
         return record.reasons.get(self.name) or "not measured on every dataset of this board"
 
 
@@ -151,8 +164,8 @@ def _columns(board: Board, rows: Sequence[Row], view: str) -> Iterable[tuple[str
 
 def _metrics_of(rows: Sequence[Row], view: str) -> list[str]:
     have = metric_names(rows)
-    if view == "overview":
-        return [name for name in OVERVIEW if name in have]
+    if view in ("overview", "latency"):
+        return [name for name in (OVERVIEW if view == "overview" else LATENCY) if name in have]
     wanted = {Group.QUALITY} if view == "quality" else {Group.SPARSITY, Group.COST}
     chosen = {name for name in have if _is_column(name, wanted)}
     return sorted(

@@ -31,6 +31,8 @@ class _BoardRequest:
     view: str
     axis: str
     order: str
+    hosts: list[queries.HostChoice]
+    host: str
 
 
 @require_safe
@@ -143,10 +145,14 @@ def _asked(request: HttpRequest, benchmark: str) -> _BoardRequest:
     filters = EntryFilter(request.GET, queryset=queries.entries(board.benchmark))
     order = request.GET.get("sort", DEFAULT_ORDER)
     view, axis = request.GET.get("show", ""), request.GET.get("x", "")
+    hosts = queries.hosts(board)
+    host = queries.chosen_host(request.GET.get("host", ""), hosts)
     return _BoardRequest(
         board=board,
         filters=filters,
-        rows=queries.rows(board, filters.qs),
+        hosts=hosts,
+        host=host,
+        rows=queries.rows(board, filters.qs, host=host),
         view=view if view in tables.VIEWS else "overview",
         axis=axis if axis in charts.AXES else "parameters",
         order=order,
@@ -171,6 +177,8 @@ def _context(request: HttpRequest, asked: _BoardRequest) -> dict[str, object]:
         "axes": charts.AXES,
         "axis": asked.axis,
         "order": next(iter(table.order_by)),
+        "hosts": asked.hosts,
+        "host": asked.host,
         "points": len(points),
         "front": [point.row for point in charts.front(points)],
         "families": families.of(point.row.family for point in points),

@@ -63,10 +63,14 @@ class StoredArtefact:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one succeeded evaluation leaves on its row: the protocol's hash, and its part of the report."""
+    """What one succeeded evaluation leaves on its row: the protocol's hash, and its part of the report.
+
+    `host`: the profile of the machine that its times hold for, where it has any.
+    """
 
     protocol: str
     report: Mapping[str, Any]
+    host: str = ""
 
 
 def group_of(track: str) -> tuple[Track, ...]:
@@ -223,7 +227,8 @@ def succeed(claim: Claim, outcomes: Mapping[uuid.UUID, Outcome]) -> None:
             row = Evaluation.objects.filter(
                 pk=evaluation_id, fence=claim.fences[evaluation_id], state=State.RUNNING
             )
-            done = _ended() | {"protocol": outcome.protocol, "report": dict(outcome.report)}
+            left = {"protocol": outcome.protocol, "report": dict(outcome.report), "host": outcome.host}
+            done = _ended() | left
             if not row.update(state=State.SUCCEEDED, error_code="", error_message="", **done):
                 raise LeaseLost(f"evaluation {evaluation_id}: another worker has it, or it was cancelled")
 

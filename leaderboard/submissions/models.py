@@ -97,6 +97,9 @@ class Evaluation(models.Model):
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
     protocol = models.CharField(max_length=12, blank=True)
+    host = models.CharField(
+        max_length=12, blank=True, help_text="Of a latency session: the profile of the machine it holds for."
+    )
     report = models.JSONField(null=True, blank=True)
 
     class Meta:

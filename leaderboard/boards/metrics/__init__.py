@@ -6,7 +6,7 @@ Keys are the reports' own. Labels and rounding may change without touching data:
 import re
 from collections.abc import Sequence
 
-from . import effectiveness, model, representation
+from . import effectiveness, latency, model, representation
 from .effectiveness import PRIMARY
 from .kinds import NBSP, Across, Family, Group, Metric, Style
 
@@ -15,7 +15,12 @@ __all__ = [
 ]  # fmt: skip
 
 # The order in which pages show them.
-_KNOWN: tuple[Metric, ...] = (*effectiveness.METRICS, *model.METRICS, *representation.METRICS)
+_KNOWN: tuple[Metric, ...] = (
+    *effectiveness.METRICS,
+    *model.METRICS,
+    *representation.METRICS,
+    *latency.METRICS,
+)
 METRICS = {metric.name: metric for metric in _KNOWN}
 
 
@@ -27,7 +32,9 @@ def describe(name: str) -> Metric:
         return Metric(name, name, Group.QUALITY, Style.POINTS, True)
     label = name.replace("_", " ").removesuffix(" ms").capitalize()
     if name.endswith("_ms"):
-        return Metric(name, label, Group.COST, Style.MILLISECONDS, False)
+        return Metric(name, label, Group.LATENCY, Style.MILLISECONDS, False, of_host=True)
+    if name.endswith(latency.OF_HOST):
+        return Metric(name, label, Group.LATENCY, Style.NUMBER, None, of_host=True)
     return Metric(name, label, Group.SPARSITY, Style.NUMBER, None)
 
 

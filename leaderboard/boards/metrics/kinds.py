@@ -14,6 +14,7 @@ class Group(Enum):
     QUALITY = "quality"
     SPARSITY = "sparsity"
     COST = "cost"
+    LATENCY = "latency"
 
 
 class Family(Enum):
@@ -35,6 +36,7 @@ class Style(Enum):
     OPERATIONS = "operations"  # 5.43 GFLOP
     NUMBER = "number"
     MILLISECONDS = "milliseconds"
+    TIMES = "times"  # 1.25 ×
 
 
 class Across(Enum):
@@ -64,6 +66,7 @@ class Metric:
 
     `family`: where it stands in a system's sparsity profile, if it does. A metric that is not `on_board` is
     on the system's page and in exports alone.
+    `of_host`: it holds for one host profile, and is compared and averaged within one only.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Metric:
     help: str = ""
     family: Family | None = None
     on_board: bool = True
+    of_host: bool = False
 
     def format(self, value: float | None) -> str:
         """Rounded for a person; an en dash where there is no value."""
@@ -104,4 +108,5 @@ _FORMATS: dict[Style, Callable[[float], str]] = {
     Style.OPERATIONS: lambda value: _scaled(value, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP")),
     Style.NUMBER: _three_digits,
     Style.MILLISECONDS: lambda value: f"{_three_digits(value)}{NBSP}ms",
+    Style.TIMES: lambda value: f"{_three_digits(value)}{NBSP}×",
 }

@@ -27,6 +27,21 @@ def measure(
         )
 
 
+def time_on(submission: Submission, metrics: Mapping[str, float], host: str) -> Entry:
+    """Let every dataset have been timed on this machine, and refresh the row."""
+    for member in submission.benchmark.members():
+        evaluation = submission.evaluations.create(
+            dataset=member.dataset, track=Track.LATENCY, state=State.SUCCEEDED, host=host, protocol="l" * 12
+        )
+        for metric, value in metrics.items():
+            Measurement.objects.create(
+                evaluation=evaluation, metric=metric, value=value, protocol=evaluation.protocol
+            )
+    entry = entries.refresh(submission)
+    assert entry is not None
+    return entry
+
+
 def put_on_board(
     benchmark: Benchmark,
     ndcg: Mapping[str, float],

@@ -19,6 +19,7 @@ SYSTEM = UUID(int=7)
 
 def row(name: str, average: float | None, family: str = "dense", **metrics: float) -> Row:
     return Row(
+        host="",
         rank=1,
         system_id=SYSTEM,
         system=name,
