@@ -47,7 +47,7 @@ def sparsity_protocol(dataset: Dataset, vocabulary: int | None) -> Protocol:
 
 def latency_protocol(dataset: Dataset, session: Mapping[str, Fact]) -> Protocol:
     """Adds what a session says of itself: see `evaluations.latency.session.LatencyFacts`."""
-    return Protocol("latency", {**_common(dataset), **session})
+    return Protocol("latency", {**_common(dataset), "qrels": None, **session})
 
 
 def _common(dataset: Dataset) -> dict[str, Fact]:

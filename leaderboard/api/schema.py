@@ -43,6 +43,9 @@ SUBMISSION = inline_serializer(
         ),
         "options": serializers.DictField(required=False, help_text="Of the kind; see /api/v1/kinds/."),
         "device": serializers.ChoiceField(required=False, choices=["cpu", "gpu"]),
+        "tracks": serializers.CharField(
+            required=False, help_text="With commas between: retrieval,sparsity. All of the kind's without it."
+        ),
         "organisation": serializers.CharField(required=False, max_length=120),
         "licence": serializers.CharField(required=False, max_length=60),
         "url": serializers.CharField(required=False, max_length=200),

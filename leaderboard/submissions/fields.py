@@ -8,6 +8,7 @@ from django.conf import settings
 
 from evaluations.systems import Kind, Option
 from leaderboard.catalog.models import Dataset
+from leaderboard.submissions import tracks
 from leaderboard.submissions.hub import EXAMPLE
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import option_field
@@ -40,6 +41,20 @@ def system_fields(kind: Kind, datasets: Sequence[Dataset]) -> dict[str, forms.Fi
     if kind.takes == "vocabulary":
         return _vocabulary_fields()
     return _file_fields(datasets) if kind.takes == "file" else {}
+
+
+def track_fields(kind: Kind) -> dict[str, forms.Field]:
+    """Nothing where there is no choice."""
+    choices = tracks.choices(kind)
+    if not choices:
+        return {}
+    field = forms.CharField(
+        required=False,
+        label="Measure",
+        help_text="Latency waits for a quiet machine, after the rest; a noisy session publishes nothing.",
+        widget=forms.Select(choices=choices),
+    )
+    return {tracks.FIELD: field}
 
 
 def option_fields(kind: Kind) -> dict[str, forms.Field]:

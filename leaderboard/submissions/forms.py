@@ -7,9 +7,9 @@ from typing import Any
 from django import forms
 from django.core.files.base import File
 
-from leaderboard.submissions import texts
+from leaderboard.submissions import texts, tracks
 from leaderboard.submissions.choices import Choices
-from leaderboard.submissions.fields import NeededField, option_fields, system_fields
+from leaderboard.submissions.fields import NeededField, option_fields, system_fields, track_fields
 from leaderboard.submissions.refusals import Refused
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import SubmissionRequest, option_field
@@ -60,6 +60,7 @@ class SubmissionForm(forms.Form):
         for name, limit in {**texts.LINES, **texts.PARAGRAPHS}.items():
             self.fields[name].widget.attrs["maxlength"] = limit
         self.fields |= system_fields(chosen.kind, chosen.offer.datasets) | option_fields(chosen.kind)
+        self.fields |= track_fields(chosen.kind)
 
     def request(self) -> SubmissionRequest:
         """What was sent, as the code behind page and REST takes it. To be called on a bound form."""
@@ -69,6 +70,7 @@ class SubmissionForm(forms.Form):
             kind=self.data.get("kind", ""),
             benchmark=self.data.get("benchmark", ""),
             device=sent.get("device") or "cpu",
+            tracks=sent.get(tracks.FIELD, ""),
             options=self._options(),
             files=self._files(),
             archive=sent.get(ARCHIVE),
@@ -90,7 +92,7 @@ class SubmissionForm(forms.Form):
                 yield seen.auto_id if seen else "", str(seen.label) if seen else "", str(message)
 
     def system_fields(self) -> list[forms.BoundField]:
-        names = ("location", "revision", *(() if self.takes_runs else (ARCHIVE,)), "device")
+        names = ("location", "revision", *(() if self.takes_runs else (ARCHIVE,)), "device", tracks.FIELD)
         return [self[name] for name in names if name in self.fields]
 
     def run_fields(self) -> list[forms.BoundField]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from leaderboard.accounts.models import User
 from leaderboard.catalog.models import Revision, System
 from leaderboard.submissions import outbox, queries, uploads
-from leaderboard.submissions.models import AuditEvent, Evaluation, State, Submission, Track
+from leaderboard.submissions.models import AuditEvent, Evaluation, State, Submission
 from leaderboard.submissions.refusals import WHOLE_REQUEST, IdempotencyConflict, Refused
 from leaderboard.submissions.uploads import StoredFiles
 from leaderboard.submissions.validation import SubmissionRequest, ValidatedSubmission, validate
@@ -28,7 +28,6 @@ __all__ = [
     "validate",
 ]
 
-BOARD_TRACKS = (Track.RETRIEVAL, Track.SPARSITY)  # latency is measured from the command line so far
 MAX_KEY_CHARACTERS = 80
 # Times of the last evaluations are a better guess than those of a year ago on another machine.
 TIMES_CONSIDERED = 500
@@ -97,8 +96,7 @@ def _create(owner: User, validated: ValidatedSubmission, key: str | None, files:
         idempotency_key=key,
         request_hash=validated.request_hash,
     )
-    tracks = [track for track in validated.plan.kind.tracks if track in BOARD_TRACKS]
-    cells = [(dataset.pk, track) for dataset in validated.datasets for track in tracks]
+    cells = [(dataset.pk, track.value) for dataset in validated.datasets for track in validated.tracks]
     _queue(submission, cells, actor=owner, action="submit")
     return submission
 
@@ -137,9 +135,15 @@ def _check_duplicate(owner: User, validated: ValidatedSubmission) -> None:
         owner=owner, benchmark=validated.benchmark, revision__content_hash=validated.plan.content_hash
     )
     for other in queries.with_states(same):
-        if other.state in (State.QUEUED, State.RUNNING, State.SUCCEEDED):
+        if other.state in (State.QUEUED, State.RUNNING, State.SUCCEEDED) and _covers(other, validated):
             problem = f"You submitted exactly this before; that submission {IS[other.state]}."
             raise Refused({WHOLE_REQUEST: [f"{problem} Run it again to repeat it."]}, existing=other)
+
+
+def _covers(earlier: Submission, validated: ValidatedSubmission) -> bool:
+    """Whether it measures all the tracks that are asked for now."""
+    measured = set(earlier.evaluations.values_list("track", flat=True))
+    return measured.issuperset(track.value for track in validated.tracks)
 
 
 def _system(owner: User, validated: ValidatedSubmission) -> System:

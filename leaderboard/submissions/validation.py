@@ -13,7 +13,8 @@ from evaluations.systems import KINDS, WEB_KINDS, Kind
 from evaluations.systems.base import Option, Value
 from evaluations.systems.devices import submitted_precision
 from leaderboard.catalog.models import Benchmark, Dataset
-from leaderboard.submissions import hub, texts
+from leaderboard.submissions import hub, texts, tracks
+from leaderboard.submissions.models import Track
 from leaderboard.submissions.packed import CheckedArchive, check_archive
 from leaderboard.submissions.refusals import Problems
 from leaderboard.submissions.runs import ARCHIVE, CheckedFile, check_runs, combined_version, file_field
@@ -35,6 +36,7 @@ class SubmissionRequest:
     files: Mapping[str, "File[Any]"] = field(default_factory=dict)
     archive: "File[Any] | None" = None
     device: str = "cpu"
+    tracks: str = ""
     organisation: str = ""
     licence: str = ""
     url: str = ""
@@ -74,6 +76,7 @@ class ValidatedSubmission:
     plan: Plan
     texts: Mapping[str, str]
     device: str
+    tracks: tuple[Track, ...]
     request_hash: str
 
     @property
@@ -100,6 +103,7 @@ def validate(request: SubmissionRequest) -> ValidatedSubmission:
     members = {member.dataset.name: member.dataset for member in benchmark.members()}
     options = _options(kind, request, problems)
     files = _files(kind, members, request, problems)
+    wanted = tracks.chosen(kind, request.tracks, problems)
     _check_corpora(kind, members, problems)
     _check_location(kind, request, problems)
     archive = _archive(kind, members, request, problems)
@@ -108,7 +112,7 @@ def validate(request: SubmissionRequest) -> ValidatedSubmission:
     plan = _plan(kind, options, files, archive, request)
     sent = _request_hash(request, written, options, plan.files)
     datasets = _datasets(members, files, archive)
-    return ValidatedSubmission(benchmark, datasets, plan, written, request.device, sent)
+    return ValidatedSubmission(benchmark, datasets, plan, written, request.device, wanted, sent)
 
 
 def _datasets(
@@ -253,7 +257,8 @@ def _request_hash(
     """Of what was asked, not of what it was pinned to: the hub may move before a request is repeated."""
     asked = {name: getattr(request, name) for name in ("benchmark", "kind", "location", "revision", "device")}
     hashes = {file.name: file.sha256 for file in files}
-    return _hash({**asked, "texts": dict(written), "options": dict(options), "files": hashes})
+    chosen = {"tracks": request.tracks} if request.tracks else {}
+    return _hash({**asked, **chosen, "texts": dict(written), "options": dict(options), "files": hashes})
 
 
 def _hash(content: Mapping[str, object]) -> str:

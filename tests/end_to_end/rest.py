@@ -48,8 +48,9 @@ class Person:
         return self.call("GET", path)
 
     def submit(self, **fields: Any) -> str:
-        """POST a submission; returns its id."""
-        return str(self.call("POST", "submissions/", json.dumps(fields).encode())["id"])
+        """POST a submission; returns its id. Latency, which needs a quiet machine, only where it is named."""
+        body = json.dumps({"tracks": "retrieval,sparsity", **fields}).encode()
+        return str(self.call("POST", "submissions/", body)["id"])
 
     def submit_files(self, files: dict[str, Path], **fields: str) -> str:
         """POST a submission with one uploaded run file a dataset, as a browser or curl would."""

@@ -44,10 +44,30 @@ def test_it_works(alice, pets):
     assert [
         (each.dataset.name, each.track, each.state) for each in submission.evaluations.order_by("track")
     ] == [
+        ("pets", "latency", "queued"),
         ("pets", "retrieval", "queued"),
         ("pets", "sparsity", "queued"),
     ]
     assert [(event.action, event.actor) for event in submission.events.all()] == [("submit", alice)]
+
+
+def test_latency_can_be_left_out_and_asked_for_later(alice, pets):
+    first = submit.create(alice, bm25(tracks="retrieval,sparsity"))
+    assert set(first.evaluations.values_list("track", flat=True)) == {"retrieval", "sparsity"}
+    second = submit.create(alice, bm25())
+    assert second.revision == first.revision
+    assert set(second.evaluations.values_list("track", flat=True)) == {"retrieval", "sparsity", "latency"}
+    with pytest.raises(submit.Refused):
+        submit.create(alice, bm25(tracks="retrieval"))  # the second measures that too
+
+
+@pytest.mark.parametrize(
+    ("tracks", "said"),
+    [("retrieval,speed", "has no track 'speed'"), ("sparsity", "retrieval track is always measured")],
+)
+def test_tracks_that_a_kind_lacks_and_rows_without_quality_are_refused(alice, pets, tracks, said):
+    with pytest.raises(submit.Refused, match=said):
+        bm25(tracks=tracks)
 
 
 def test_a_run_is_stored_with_its_hash(alice, pets):
@@ -91,7 +111,8 @@ def test_the_hint_goes_out_on_commit(alice, pets, recorder, django_capture_on_co
         submission = submit.create(alice, bm25())
         assert recorder.sent == []
 
-    assert recorder.sent == [(submission.evaluations.get(track="retrieval").pk, "retrieval.cpu")]
+    lead, timed = (submission.evaluations.get(track=track).pk for track in ("retrieval", "latency"))
+    assert recorder.sent == [(lead, "retrieval.cpu"), (timed, "latency.cpu")]
 
 
 def test_a_broker_that_is_down_does_not_stop_a_submission(
@@ -243,7 +264,8 @@ def test_the_expected_time_is_the_median_of_earlier_ones_of_this_kind_and_datase
 
     submission = submit.create(alice, bm25())
 
-    assert set(submission.evaluations.values_list("expected_seconds", flat=True)) == {14.0}
+    expected = dict(submission.evaluations.values_list("track", "expected_seconds"))
+    assert expected == {"retrieval": 14.0, "sparsity": 14.0, "latency": None}
 
 
 def test_without_earlier_ones_no_time_is_expected(alice, pets):
@@ -260,7 +282,7 @@ def test_the_owner_and_the_staff_may_run_it_again(alice, pets, who):
 
     assert again != first
     assert (again.owner, again.revision, again.rerun_of, again.note) == (alice, first.revision, first, "n")
-    assert again.evaluations.count() == 2
+    assert again.evaluations.count() == 3
     assert again.state == State.QUEUED
     assert [(event.action, event.actor) for event in again.events.all()] == [("rerun", actor)]
 
@@ -316,7 +338,7 @@ def test_two_identical_posts_at_once_make_one_submission(alice, pets, key):
         thread.join()
 
     assert answers == [Submission.objects.get().pk] * 2
-    assert Evaluation.objects.count() == 2
+    assert Evaluation.objects.count() == 3
 
 
 def _succeeded(benchmark, *, seconds, kind="bm25"):

@@ -105,7 +105,8 @@ def test_each_kinds_page_has_exactly_its_fields(browser, pets, kind):
         "folder": {"archive"},
         "file": {"file-pets", "archive"},
     }
-    assert specific == options | place[WEB_KINDS[kind].takes]
+    timed = {"tracks"} if "latency" in WEB_KINDS[kind].tracks else set()
+    assert specific == options | timed | place[WEB_KINDS[kind].takes]
 
 
 @pytest.mark.parametrize("kind", WEB_KINDS)
