@@ -65,7 +65,8 @@ def summary(blocks: Sequence[Block], seed: int) -> Summary:
     """Quantiles interpolate linearly between order statistics (Hyndman and Fan's type 7)."""
     times = _joined(blocks)
     found = points(times)
-    resampled = [points(_drawn(blocks, draw)) for draw in _draws(blocks, seed)]
+    # A draw of longer or shorter blocks has more or fewer samples; it is asked for what the whole has.
+    resampled = [points(_drawn(blocks, draw), p99="p99" in found) for draw in _draws(blocks, seed)]
     intervals = {name: _interval([each[name] for each in resampled]) for name in found}
     return Summary(
         found["p50"], found["p95"], found.get("p99"), found["mean"], len(times), intervals
@@ -101,9 +102,10 @@ def mean(times: NDArray[np.int64]) -> float:
     return float(np.mean(times))
 
 
-def points(times: NDArray[np.int64]) -> dict[str, float]:
-    """Quantiles and mean in ms of times in ns; p99 only where there are samples enough."""
-    quantiles = {"p50": 50, "p95": 95} | ({"p99": 99} if len(times) >= P99_SAMPLES else {})
+def points(times: NDArray[np.int64], *, p99: bool | None = None) -> dict[str, float]:
+    """Quantiles and mean in ms of times in ns; p99 where it is asked for, or else from enough samples."""
+    with_p99 = len(times) >= P99_SAMPLES if p99 is None else p99
+    quantiles = {"p50": 50, "p95": 95} | ({"p99": 99} if with_p99 else {})
     values = np.percentile(times, list(quantiles.values())) * _MS
     return {**dict(zip(quantiles, values.tolist(), strict=True)), "mean": float(times.mean()) * _MS}
 

@@ -84,3 +84,12 @@ def test_a_calibrations_mean_forgets_one_stall_and_keeps_a_share_that_is_always_
     assert calibrated(quiet)["mean"] == calibrated(stalled)["mean"] == pytest.approx(0.05)
     assert calibrated(shared)["p50"] == pytest.approx(0.05)
     assert calibrated(shared)["mean"] == pytest.approx(0.05 + 3.95 / 40)
+
+
+@pytest.mark.parametrize("chunks", [(100, 150, 249), (100, 150, 251)])
+def test_draws_of_uneven_blocks_have_more_or_fewer_samples_than_the_whole(chunks):
+    """9,980 samples, or 10,020: either way some draws have over 10,000, and some have not."""
+    whole = summary([block for count in chunks for block in blocks(1, chunks=count)], SEED)
+    assert whole.samples == 20 * sum(chunks)
+    assert (whole.p99 is None) == (whole.samples < 10_000)
+    assert ("p99" in whole.intervals) == (whole.samples >= 10_000)

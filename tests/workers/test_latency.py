@@ -1,0 +1,80 @@
+"""Latency through a worker: a host to itself, calibrated first; published, or rejected and tried again."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from leaderboard.boards.models import Entry, Measurement
+from leaderboard.hosts.models import Calibration, HostProfile
+from leaderboard.submissions.models import Evaluation, Submission, Track
+from tests.factories import make_revision, make_submission
+from workers import tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def timed(submit):
+    """A submission of BM25 with a latency evaluation; `said` is what the gates say of this machine."""
+
+    def make(said: str = "") -> Submission:
+        first = submit()
+        revision = make_revision(kind="bm25", options={"behave": f"gate:{said}"})
+        return make_submission(benchmark=first.benchmark, revision=revision, tracks=list(Track))
+
+    return make
+
+
+def evaluate(submission: Submission) -> Evaluation:
+    tasks.evaluate(str(submission.evaluations.get(track="latency").pk))
+    return submission.evaluations.get(track="latency")
+
+
+def test_a_session_is_published_with_its_host_its_times_and_intervals(timed):
+    submission = timed()
+    tasks.evaluate(str(submission.evaluations.get(track="retrieval").pk))
+    done = evaluate(submission)
+    assert (done.state, done.error_message) == ("succeeded", "")
+    profile = HostProfile.objects.get()
+    assert done.host == profile.hash
+    entry = Entry.objects.get(submission=submission)
+    assert entry.host == profile.hash
+    assert entry.metrics["nDCG@10"] == 1.0
+    assert entry.metrics["query_latency_p50_ms"] > 0
+    # BM25 beside the reference that it is itself: the ratio is about 1 on any machine.
+    assert 0.5 < entry.metrics["latency_ratio_bm25_p50"] < 2
+    row = Measurement.objects.get(metric="query_latency_p50_ms")
+    assert row.low <= row.value <= row.high
+    assert done.report["tracks"].keys() == {"latency"}
+
+
+def test_a_host_is_calibrated_before_its_first_session_and_not_again_that_day(timed):
+    submission = timed()
+    evaluate(submission)
+    [calibration] = Calibration.objects.all()
+    assert calibration.rejected == ""
+    assert all(value > 0 for value in calibration.times_ms.values())
+    Evaluation.objects.filter(submission=submission).update(state="queued", not_before=None)
+    evaluate(submission)
+    assert Calibration.objects.count() == 1
+
+
+def test_a_rejected_session_publishes_nothing_and_waits(timed):
+    submission = timed("bm25 varied by 9 %")
+    waiting = evaluate(submission)
+    assert (waiting.state, waiting.attempts) == ("queued", 0)
+    assert [each["reason"] for each in waiting.rejections] == ["bm25 varied by 9 %"]
+    assert waiting.rejections[0]["host"] == HostProfile.objects.get().hash
+    assert waiting.not_before > timezone.now() + timedelta(seconds=60)
+    assert not Measurement.objects.exists()
+
+
+def test_times_do_not_stand_in_the_way_of_quality(timed):
+    """The latency evaluation is claimed alone, and what became of it changes no average."""
+    submission = timed("too noisy")
+    evaluate(submission)
+    tasks.evaluate(str(submission.evaluations.get(track="retrieval").pk))
+    entry = Entry.objects.get(submission=submission)
+    assert (entry.average, entry.host) == (1.0, "")
+    assert not any("latency" in name for name in entry.metrics)
