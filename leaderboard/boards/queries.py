@@ -191,9 +191,10 @@ def _row(board: Board, entry: Entry, evaluations: Mapping[UUID, Evaluation], hos
 
 def _metrics_on(host: str, entry: Entry) -> Mapping[str, float]:
     """Without times of another machine: they are not to be ranked beside this one's."""
+    metrics: Mapping[str, float] = entry.metrics
     if entry.host == host:
-        return entry.metrics
-    return {name: value for name, value in entry.metrics.items() if not describe(name).of_host}
+        return metrics
+    return {name: value for name, value in metrics.items() if not describe(name).of_host}
 
 
 def _is_done(evaluation: Evaluation | None) -> bool:
