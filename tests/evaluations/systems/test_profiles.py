@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from evaluations.datasets import Documents
+from evaluations.datasets import Documents, load
+from evaluations.pipeline import Request, measure
 from evaluations.progress import Progress
-from evaluations.sparsity.pooling import DIMENSION_COUNTS
+from evaluations.sparsity.pooling import DIMENSION_COUNTS, pooled_flops, read_table
 from evaluations.sparsity.sample import chosen
 from evaluations.systems import KINDS, Runtime
 from evaluations.systems.parse import parse_system
@@ -77,3 +78,14 @@ def test_bm25_has_no_model_and_costs_no_operation():
     assert found.reasons["prunable_zeros_share"] == "there is no model"
     assert found.metrics["index_served_bytes"] > 0
     assert set(found.reasons) == {name for name, value in found.metrics.items() if value is None}
+
+
+def test_an_evaluation_leaves_the_counts_beside_its_report(tiny, write_dataset, tmp_path):
+    spec = parse_system(f"sparse:{tiny.plain}", [])
+    dataset = load(str(write_dataset()))
+    report = measure(Request(spec, tmp_path / "out", runtime=Runtime("cpu", 1)), dataset.blind())
+    with (tmp_path / "out" / DIMENSION_COUNTS).open("rb") as stream:
+        table = read_table(stream)
+    assert table[:, 0].tolist() == [2, 3]
+    assert pooled_flops([table]) == pytest.approx(report.tracks["sparsity"].metrics["flops"], rel=1e-12)
+    assert "profiling" in report.provenance["durations_s"]
