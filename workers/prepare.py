@@ -26,13 +26,11 @@ def main(folder: Path) -> int:
     wanted = json.loads((folder / WANTED).read_text(encoding="utf-8"))
     try:
         blind_dataset(wanted["dataset"])
-        model = fetch_model(wanted["model"]) if wanted["model"] else None
-        if wanted.get("archive"):
-            model = unpack_archive(wanted["archive"])
+        folders = [fetched(part) for part in wanted["parts"]]
     except EvaluationError as error:
         print(error, file=sys.stderr)
         return 3 if isinstance(error, EvaluationFailed) else 2
-    (folder / FETCHED).write_text(json.dumps({"model": model}), encoding="utf-8")
+    (folder / FETCHED).write_text(json.dumps({"folders": folders}), encoding="utf-8")
     return 0
 
 
@@ -57,6 +55,13 @@ def blind_dataset(dataset: Mapping[str, Any]) -> None:
             raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def fetched(part: Mapping[str, Any]) -> str | None:
+    """The folder with the files of a part of the system; None for one without a folder."""
+    if part["archive"]:
+        return unpack_archive(part["archive"])
+    return fetch_model(part["model"]) if part["model"] else None
 
 
 def fetch_model(model: Mapping[str, Any]) -> str:

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
+
+from django.db.models import Q
 
 from evaluations.errors import EvaluationFailed
 from evaluations.report import Report
 from leaderboard.boards.recipes import recipe
-from leaderboard.catalog.models import Dataset, Revision
+from leaderboard.catalog.members import Part
+from leaderboard.catalog.models import Dataset, Revision, RevisionFile
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
 
@@ -19,7 +23,10 @@ def publishable(report: Report, claim: Claim, submission: Submission, dataset: D
     check_dataset(report, dataset, qrels=Track.LATENCY not in claim.tracks)
     _check_tracks(report, claim, dataset)
     revision = submission.revision
-    named = {"location": revision.location or None, "revision": revision.version or None}
+    own, *members = (_named(part) for part in revision.parts)
+    found = report.system.get("members")
+    if members:
+        own["members"] = _renamed(found if isinstance(found, list) else [], members)
     worker = {
         "command": _recipe(revision, dataset, submission.device),
         "worker": claim.worker,
@@ -27,10 +34,21 @@ def publishable(report: Report, claim: Claim, submission: Submission, dataset: D
     }
     return replace(
         report,
-        system={**report.system, **named},
+        system={**report.system, **own},
         dataset={**report.dataset, "name": dataset.name},
         provenance={**report.provenance, **worker},
     )
+
+
+def _named(part: Part) -> dict[str, Any]:
+    return {"location": part.location or None, "revision": part.version or None}
+
+
+def _renamed(found: list[dict[str, Any]], members: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each member as the report describes it, under the name by which it was submitted."""
+    if len(found) != len(members):
+        raise EvaluationFailed("REPORT-INVALID", f"the report has {len(found)} of {len(members)} members")
+    return [{**described, **named} for described, named in zip(found, members, strict=True)]
 
 
 def check_dataset(report: Report, dataset: Dataset, *, qrels: bool) -> None:
@@ -76,5 +94,7 @@ def _check_tracks(report: Report, claim: Claim, dataset: Dataset) -> None:
 
 def _recipe(revision: Revision, dataset: Dataset, device: str) -> str:
     """The command that the board prints for it, on one line."""
-    upload = revision.uploads.filter(dataset=dataset).first()
-    return recipe(revision, dataset, device, upload).command.replace(" \\\n    ", " ")
+    parts = [part.revision for part in revision.parts]
+    found = RevisionFile.objects.filter(Q(dataset=dataset) | Q(dataset=None), revision__in=parts)
+    uploads = {upload.revision_id: upload for upload in found.select_related("dataset", "revision")}
+    return recipe(revision, dataset, device, uploads).command.replace(" \\\n    ", " ")

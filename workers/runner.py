@@ -17,6 +17,7 @@ from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.report import REPORT, Report, read_report
 from evaluations.sparsity.pooling import DIMENSION_COUNTS
 from evaluations.systems import kind_of
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, Revision, RevisionFile
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
@@ -80,7 +81,7 @@ def run(job: Job, watcher: Watcher) -> Report:
     watcher.check()
     limits = Limits.of_settings()
     watcher.progress("loading", None)
-    _write_json(job.folder / WANTED, wanted(job, _archive(job)))
+    _write_json(job.folder / WANTED, wanted(job))
     evaluator.run(prepare_step(job), job.folder, watcher, limits)
     _write_json(job.folder / SYSTEM, system(job))
     with host.turn(alone=job.is_latency, check=watcher.check):
@@ -94,11 +95,9 @@ def run(job: Job, watcher: Watcher) -> Report:
     return reports.publishable(read_report(job.scored), job.claim, job.submission, job.dataset)
 
 
-def wanted(job: Job, archive: Path | None = None) -> dict[str, Any]:
-    """What the step with a network is to prepare. `archive`: of a model or of vectors, where one was sent."""
-    revision, dataset = job.revision, job.dataset
-    model = {"location": revision.location, "revision": revision.version, "files": revision.files}
-    is_fetched = archive is None and kind_of(revision.kind).has_model(revision.location)
+def wanted(job: Job) -> dict[str, Any]:
+    """What the step with a network is to prepare: the dataset, and each part of the system."""
+    dataset = job.dataset
     return {
         "dataset": {
             "name": dataset.name,
@@ -107,60 +106,72 @@ def wanted(job: Job, archive: Path | None = None) -> dict[str, Any]:
             "self_hits": dataset.self_hits,
             "blind": str(job.blind),
         },
-        "model": model if is_fetched else None,
-        "archive": _unpacking(job, archive) if archive else None,
+        "parts": [_wanted(job, part, place) for place, part in enumerate(job.revision.parts)],
     }
 
 
-def _unpacking(job: Job, archive: Path) -> dict[str, Any]:
+def _wanted(job: Job, part: Part, place: int) -> dict[str, Any]:
+    """A model to fetch, an archive to unpack, or neither."""
+    archive = _archive(job, part, place)
+    is_fetched = archive is None and kind_of(part.kind).has_model(part.location)
+    model = {"location": part.location, "revision": part.version, "files": dict(part.files)}
+    return {"model": model if is_fetched else None, "archive": archive}
+
+
+def _archive(job: Job, part: Part, place: int) -> dict[str, Any] | None:
+    """A copy of the archive that was submitted, if one was."""
+    upload = RevisionFile.objects.filter(revision=part.revision, dataset=None).first()
+    if upload is None:
+        return None
     names = [member.dataset.name for member in job.submission.benchmark.members()]
     return {
-        "path": str(archive),
-        "folder": str(job.folder / UNPACKED),
-        "kind": job.revision.kind,
-        "files": job.revision.files,
+        "path": str(_copied(upload, job.folder / f"{UPLOAD}-{place}")),
+        "folder": str(job.folder / f"{UNPACKED}-{place}"),
+        "kind": part.kind,
+        "files": dict(part.files),
         "kept_tops": names,
     }
 
 
 def system(job: Job) -> dict[str, Any]:
-    """The system as the evaluator reads it: its files are local by now."""
-    location, revision = {
-        "nothing": lambda _: (None, None),
-        "model": _fetched_model,
-        "vocabulary": _fetched_model,  # or none
-        "file": _uploaded_file,
-        "folder": _unpacked_vectors,
-    }[kind_of(job.revision.kind).takes](job)
-    spec = {"kind": job.revision.kind, "location": location, "revision": revision}
-    return {**spec, "options": dict(job.revision.options)}
+    """The system as the evaluator reads it: the files of all its parts are local by now."""
+    own, *members = [_local(job, part, place) for place, part in enumerate(job.revision.parts)]
+    return {**own, "members": members} if members else own
 
 
-def _fetched_model(job: Job) -> tuple[str, None]:
-    return json.loads((job.folder / FETCHED).read_text(encoding="utf-8"))["model"], None
+def _local(job: Job, part: Part, place: int) -> dict[str, Any]:
+    kind = kind_of(part.kind)
+    location = revision = None
+    if kind.has_model(part.location):
+        location = _folder(job, place)
+    elif kind.takes == "folder":
+        location = _unpacked_vectors(job, place)
+    elif kind.takes == "file":
+        location, revision = _uploaded_file(job, part, place)
+    spec = {"kind": part.kind, "location": location, "revision": revision}
+    return {**spec, "options": dict(part.options)}
 
 
-def _unpacked_vectors(job: Job) -> tuple[str, None]:
+def _unpacked_vectors(job: Job, place: int) -> str:
     """The sub-folder of this dataset, whatever the evaluator calls the dataset; else the folder itself."""
-    folder = Path(str(_fetched_model(job)[0]))
+    folder = Path(_folder(job, place))
     inner = folder / job.dataset.name
-    return str(inner if inner.is_dir() else folder), None
+    return str(inner if inner.is_dir() else folder)
 
 
-def _archive(job: Job) -> Path | None:
-    """A copy of the archive that was submitted, if one was."""
-    upload = job.revision.uploads.filter(dataset=None).first()
-    return _copied(upload, job.folder / UPLOAD) if upload else None
+def _folder(job: Job, place: int) -> str:
+    prepared = json.loads((job.folder / FETCHED).read_text(encoding="utf-8"))
+    return str(prepared["folders"][place])
 
 
-def _uploaded_file(job: Job) -> tuple[str, str]:
+def _uploaded_file(job: Job, part: Part, place: int) -> tuple[str, str]:
     """A copy of the upload for this dataset; its checksum goes with it, and the evaluator compares."""
-    upload = job.revision.uploads.filter(dataset=job.dataset).first()
+    upload = RevisionFile.objects.filter(revision=part.revision, dataset=job.dataset).first()
     if upload is None or not upload.file.name:
         raise EvaluationError(
             "RUN-MISSING", f"no file was submitted for {job.dataset.name}; submit one for it"
         )
-    return str(_copied(upload, job.folder / UPLOAD)), f"sha256:{upload.sha256[:16]}"
+    return str(_copied(upload, job.folder / f"{UPLOAD}-{place}")), f"sha256:{upload.sha256[:16]}"
 
 
 def _copied(upload: RevisionFile, path: Path) -> Path:

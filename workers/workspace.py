@@ -1,7 +1,7 @@
 """The folders of a worker's host: one for each attempt, removed with it, and one for each dataset, kept.
 
-VAR/attempts/<random>/      an attempt: wanted.json, fetched.json, system.json, the uploaded file
-    submitted/              what is in it, where it is an archive
+VAR/attempts/<random>/      an attempt: wanted.json, fetched.json, system.json, the uploaded files
+    submitted/              what is in them, where they are archives
     measured/               what the process that ran the model wrote
     scored/                 what is taken of it, and the scores
 VAR/datasets/<dataset id>/  a dataset without its qrels

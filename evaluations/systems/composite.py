@@ -6,10 +6,21 @@ from dataclasses import replace
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
 from evaluations.systems.base import ByDataset, Run, Runtime, System, SystemSpec
-from evaluations.tracks import Findings
+from evaluations.tracks import Findings, not_applicable
 
-# What adds up over the parts of a composite. Everything else is a part's own.
+# What adds up over the parts of a composite. Everything else is a part's own: see `members` of the findings.
 TOTALS = ("parameters", "active_parameters", "index_bytes")
+# Of that, what readers of a board look for.
+OF_A_PART = (
+    "query_active_dims_mean",
+    "document_active_dims_mean",
+    "query_sparsity_ratio",
+    "document_sparsity_ratio",
+    "flops",
+    "postings_per_query_mean",
+    "dimensions",
+    "bytes_per_vector",
+)
 OWN = "belongs to the parts of this system, each of which has its own; the report lists them as members"
 
 
@@ -59,18 +70,17 @@ def warnings_of(runs: Sequence[Run], specs: Sequence[SystemSpec]) -> tuple[str, 
 
 
 def combined(parts: Mapping[str, Findings]) -> Findings:
-    """The findings of a whole: what adds up is added, all else is null; `members` has the parts' own.
+    """The findings of a whole: what adds up is added; `members` has the parts' own.
 
     `parts`: a name a person knows each part by, such as `member 1 (bm25)`, to its findings.
     """
-    names = dict.fromkeys([*TOTALS, *(name for found in parts.values() for name in found.metrics)])
-    metrics: dict[str, float | int | None] = {}
-    reasons: dict[str, str] = {}
-    for name in names:
-        metrics[name], reason = _total(name, parts) if name in TOTALS else (None, OWN)
-        if metrics[name] is None:
-            reasons[name] = reason
-    return Findings(metrics, reasons, {"members": [_described(*part) for part in parts.items()]})
+    totals = {name: _total(name, parts) for name in TOTALS}
+    added = Findings(
+        {name: value for name, (value, _) in totals.items()},
+        {name: reason for name, (value, reason) in totals.items() if value is None},
+        {"members": [_described(*part) for part in parts.items()]},
+    )
+    return added | not_applicable(OWN, *OF_A_PART)
 
 
 def pin_members(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:

@@ -133,7 +133,6 @@ KIND = Kind(
     load=Fusion,
     pin=pin_members,
     inspect=inspect_members,
-    web=False,
     members=Members(2, 8),
     complete=_complete,
 )  # fmt: skip

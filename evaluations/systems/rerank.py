@@ -157,6 +157,5 @@ KIND = Kind(
     load=_load,
     pin=_pin,
     inspect=_inspect,
-    web=False,
     members=Members(1, 1, noun="first stage"),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evaluations.systems import WEB_KINDS, Kind, Option
-from evaluations.systems.base import Takes
+from evaluations.systems.base import Members, Takes
 from leaderboard.catalog.models import Dataset
 
 from .schema import errors
@@ -28,6 +28,14 @@ class OptionSerializer(serializers.Serializer[Option]):
     maximum = serializers.FloatField(allow_null=True)
 
 
+class MembersSerializer(serializers.Serializer[Members]):
+    """How many other systems it is made of, and of which kinds; a `maximum` of 0: of none."""
+
+    minimum = serializers.IntegerField()
+    maximum = serializers.IntegerField()
+    kinds = serializers.ListField(child=serializers.CharField())
+
+
 class KindSerializer(serializers.Serializer[Kind]):
     """`takes`: `nothing`, a `model` of the hub as `location` or as an `archive`, a run `file` for each
     dataset, an archive of a `folder`, or, if one is given, a model as `location` whose `vocabulary` is taken.
@@ -41,6 +49,7 @@ class KindSerializer(serializers.Serializer[Kind]):
     needs_corpus = serializers.BooleanField()
     tracks = serializers.ListField(child=serializers.CharField())
     options = OptionSerializer(many=True)
+    members = MembersSerializer()
 
 
 @extend_schema_view(get=extend_schema(responses={200: DatasetSerializer(many=True), **errors(404)}))

@@ -16,14 +16,20 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
+from leaderboard.submissions.members import MemberChoice
 from leaderboard.submissions.refusals import WHOLE_REQUEST, Problems
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import SubmissionRequest, option_field
 
-OPTIONS = "options"
+OPTIONS, MEMBERS = "options", "members"
+MEMBER_KEYS = ("submission", "kind", "options")
 TEXTS = tuple(field.name for field in fields(SubmissionRequest) if field.type is str)
 FILE_PREFIX, OPTION_PREFIX = file_field(""), option_field("")
 IGNORED = {"csrfmiddlewaretoken"}
+MEMBERS_EXAMPLE = (
+    "members must be a list of objects, such as"
+    ' [{"submission": "ID"}, {"kind": "bm25", "options": {"k1": 0.9}}].'
+)
 NO_OBJECT = 'Send one JSON object, such as {"benchmark": "mini", "kind": "bm25", "name": "BM25"}.'
 
 
@@ -57,6 +63,8 @@ def submission_request(request: Request) -> SubmissionRequest:
         value = request.data[name]
         if name in TEXTS:
             given |= _text(name, value, problems)
+        elif name == MEMBERS:
+            given[MEMBERS] = _members(value, problems)
         elif name == OPTIONS:
             given[OPTIONS] = given[OPTIONS] | _options(value, problems)
         elif not isinstance(request.data, QueryDict) or not _form_field(name, value, given):
@@ -89,6 +97,35 @@ def _options(value: object, problems: Problems) -> dict[str, object]:
     return dict(value)
 
 
+def _members(value: object, problems: Problems) -> tuple[MemberChoice, ...]:
+    """A list of objects, or in a form its JSON; null leaves it out."""
+    if isinstance(value, str):
+        value = _json(value or "[]")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(member, Mapping) for member in value):
+        problems.add(MEMBERS, MEMBERS_EXAMPLE)
+        return ()
+    return tuple(_member(member, problems) for member in value)
+
+
+def _member(value: Mapping[str, object], problems: Problems) -> MemberChoice:
+    submission, kind, options = (value.get(name) for name in MEMBER_KEYS)
+    texts_right = all(isinstance(text, str | None) for text in (submission, kind))
+    if set(value) - set(MEMBER_KEYS) or not texts_right or not isinstance(options, Mapping | None):
+        problems.add(MEMBERS, MEMBERS_EXAMPLE)
+        return MemberChoice()
+    return MemberChoice(str(submission or ""), str(kind or ""), dict(options or {}))
+
+
+def _json(text: str) -> object:
+    """What is no JSON is no list either; it comes back as the text it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def _form_field(name: str, value: object, given: dict[str, Any]) -> bool:
     """What only a form has: uploads, and one field an option. An input left empty is as one left out."""
     if name in IGNORED or value == "":
@@ -108,5 +145,5 @@ def _form_field(name: str, value: object, given: dict[str, Any]) -> bool:
 def _unknown(name: str) -> str:
     if name == ARCHIVE or name.startswith(FILE_PREFIX):
         return f"{name[:60]!a} must be a file of a multipart form."
-    there = ", ".join((*TEXTS, OPTIONS, ARCHIVE, f"{FILE_PREFIX}DATASET"))
+    there = ", ".join((*TEXTS, OPTIONS, MEMBERS, ARCHIVE, f"{FILE_PREFIX}DATASET"))
     return f"There is no field {name[:60]!a}; there are: {there}."

@@ -42,6 +42,20 @@ SUBMISSION = inline_serializer(
             required=False, help_text="A branch, tag or commit; empty for the newest."
         ),
         "options": serializers.DictField(required=False, help_text="Of the kind; see /api/v1/kinds/."),
+        "members": serializers.ListField(
+            required=False,
+            child=inline_serializer(
+                "MemberRequest",
+                {
+                    "submission": serializers.CharField(
+                        required=False, help_text="Id of a submission, whose system is taken as it is."
+                    ),
+                    "kind": serializers.CharField(required=False, help_text="Or a kind: bm25."),
+                    "options": serializers.DictField(required=False, help_text="Of that kind."),
+                },
+            ),
+            help_text="For kinds made of others, in order; see /api/v1/kinds/.",
+        ),
         "device": serializers.ChoiceField(required=False, choices=["cpu", "gpu"]),
         "tracks": serializers.CharField(
             required=False, help_text="With commas between: retrieval,sparsity. All of the kind's without it."
@@ -57,13 +71,14 @@ SUBMISSION = inline_serializer(
 
 UPLOAD: dict[str, Any] = {
     "type": "object",
-    "description": "The same fields, options as JSON, and files. Runs: one `file-DATASET` each, or one zip as"
-    " `archive`. A model in place of `location`, or vectors: a zip, tar or tar.gz as `archive`.",
+    "description": "The same fields, options and members as JSON, and files. Runs: one `file-DATASET` each, or"
+    " one zip as `archive`. A model in place of `location`, or vectors: a zip, tar or tar.gz as `archive`.",
     "properties": {
         "benchmark": {"type": "string"},
         "kind": {"type": "string", "enum": list(WEB_KINDS)},
         "name": {"type": "string", "maxLength": 100},
         "options": {"type": "string"},
+        "members": {"type": "string"},
         "archive": {"type": "string", "format": "binary"},
     },
     "additionalProperties": {"type": "string", "format": "binary"},

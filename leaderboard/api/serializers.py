@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from leaderboard.boards.queries import Summary
 from leaderboard.boards.rows import Row
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import BenchmarkDataset, Dataset, Revision, System, board_protocol
 from leaderboard.submissions.models import Artefact, State, Submission, Track
 from leaderboard.submissions.queries import EvaluationStatus, Rejection, SubmissionStatus
@@ -98,14 +99,30 @@ class SystemSerializer(serializers.ModelSerializer[System]):
         fields = ("id", "name", "family", "organisation", "licence", "url", "description", "training_data")
 
 
+class PartSerializer(serializers.Serializer[Part]):
+    """One of the systems that another is made of, as it was when that was submitted.
+
+    `revision` and `system`: ids of what it came from; null where it was named by its kind.
+    """
+
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    location = serializers.CharField()
+    version = serializers.CharField()
+    options = serializers.DictField()
+    revision = serializers.UUIDField(allow_null=True)
+    system = serializers.UUIDField(allow_null=True)
+
+
 class RevisionSerializer(serializers.ModelSerializer[Revision]):
-    """What was run: `version` is the hub's commit, or a hash of the files."""
+    """What was run: `version` is the hub's commit, or a hash of the files. `members`: what it is made of."""
 
     options = serializers.DictField()
+    members = PartSerializer(source="made_of", many=True)
 
     class Meta:
         model = Revision
-        fields = ("id", "kind", "location", "version", "options")
+        fields = ("id", "kind", "location", "version", "options", "members")
 
 
 class ArtefactSerializer(serializers.ModelSerializer[Artefact]):

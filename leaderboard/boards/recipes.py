@@ -1,28 +1,42 @@
 """The command that reproduces a result, as a person types it: no path of a server, nothing left to guess."""
 
+import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 from evaluations.datasets.registered import by_source
-from evaluations.systems import KINDS
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, Revision, RevisionFile
+
+Uploads = Mapping[UUID, RevisionFile]  # the run submitted for this dataset, or the archive, by revision
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """`command`, and what must be at hand before: `needs` names each thing and the checksum to expect."""
+    """`command`, and what must be at hand before: `needs` names each thing and the checksum to expect.
+
+    `files`: name and content of what the command reads, where flags do not say it all.
+    """
 
     command: str
     needs: tuple[str, ...]
+    files: tuple[tuple[str, str], ...] = ()
 
 
-def recipe(revision: Revision, dataset: Dataset, device: str, upload: RevisionFile | None = None) -> Recipe:
-    """For one dataset. `upload`: the run file submitted for it, or the archive of all."""
+def recipe(revision: Revision, dataset: Dataset, device: str, uploads: Uploads | None = None) -> Recipe:
+    """For one dataset. `uploads`: run files and archives, of the revision and of its members."""
+    own, *members = _named(revision, uploads or {})
+    in_file = any(member.part.settings for member in members)
+    name = f"{own.part.kind}.json"
+    flags = [("--system", name)] if in_file else list(_flags(own, members))
     words = ["python", "-m", "evaluations", "evaluate"]
-    for flag, value in _arguments(revision, dataset, device, upload):
+    for flag, value in [*flags, *_where(revision, dataset, device, in_file=in_file)]:
         words += [flag, value]
-    return Recipe(_lines(words), tuple(_needs(revision, dataset, upload)))
+    files = ((name, _file(own, members)),) if in_file else ()
+    return Recipe(_lines(words), tuple(_needs([own, *members], dataset)), files)
 
 
 def download_name(upload: RevisionFile) -> str:
@@ -30,44 +44,95 @@ def download_name(upload: RevisionFile) -> str:
     stored = str(upload.file.name)
     if upload.dataset is None:
         suffix = next(suffix for suffix in (".zip", ".tar.gz", ".tar") if stored.endswith(suffix))
-        return f"{_unpacked(upload.revision)}{suffix}"
+        return f"{_unpacked(upload.revision.kind)}{suffix}"
     return f"{upload.dataset.name}{'.trec.gz' if stored.endswith('.gz') else '.trec'}"
 
 
-def _arguments(
-    revision: Revision, dataset: Dataset, device: str, upload: RevisionFile | None
-) -> Iterator[tuple[str, str]]:
-    yield "--system", _system(revision, upload)
-    yield from (("--option", setting) for setting in _settings(revision))
+@dataclass(frozen=True)
+class _Named:
+    """A part of the system, and its run file or archive with the name that the command gives it.
+
+    `place`: 0 for the whole, the number of a member else.
+    """
+
+    part: Part
+    upload: RevisionFile | None
+    place: int
+
+    @property
+    def is_archive(self) -> bool:
+        return self.upload is not None and self.upload.dataset is None
+
+    @property
+    def prefix(self) -> str:
+        return f"member-{self.place}-" if self.place else ""
+
+    @property
+    def file(self) -> str:
+        """What was uploaded, as it is called once downloaded; two members' are told apart."""
+        return f"{self.prefix}{download_name(self.upload)}" if self.upload else ""
+
+    @property
+    def folder(self) -> str:
+        return f"./{self.prefix}{_unpacked(self.part.kind)}"
+
+    @property
+    def location(self) -> str:
+        return self.folder if self.is_archive else self.file or self.part.location
+
+    @property
+    def version(self) -> str:
+        """That of runs and of vectors is of all their files together; a folder of one dataset has another."""
+        return "" if self.part.kind in ("run", "vectors") else self.part.version
+
+    def __str__(self) -> str:
+        """As `--system` takes it."""
+        version = f"@{self.version}" if self.version else ""
+        return f"{self.part.kind}:{self.location}{version}" if self.location else self.part.kind
+
+
+def _named(revision: Revision, uploads: Uploads) -> Iterator[_Named]:
+    for place, part in enumerate(revision.parts):
+        yield _Named(part, uploads.get(part.revision) if part.revision else None, place)
+
+
+def _flags(own: _Named, members: Sequence[_Named]) -> Iterator[tuple[str, str]]:
+    yield "--system", str(own)
+    flag = "--first-stage" if own.part.kind == "rerank" else "--member"
+    yield from ((flag, str(member)) for member in members)
+    for name, value in own.part.settings.items():
+        if name != "precision":  # it has a flag of its own
+            yield "--option", f"{name}={_text(value)}"
+
+
+def _file(own: _Named, members: Sequence[_Named]) -> str:
+    """A system file, for members with settings of their own: a flag has no place for those."""
+    whole = _record(own) | {"members": [_record(member) for member in members]}
+    return json.dumps(whole, indent=2, ensure_ascii=False)
+
+
+def _record(named: _Named) -> dict[str, Any]:
+    found = {
+        "kind": named.part.kind,
+        "location": named.location,
+        "revision": named.version,
+        "options": named.part.settings,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _where(revision: Revision, dataset: Dataset, device: str, *, in_file: bool) -> Iterator[tuple[str, str]]:
     yield from _dataset(dataset)
-    if "precision" in revision.options:
+    if "precision" in revision.options and not in_file:
         yield "--precision", str(revision.options["precision"])
+    if any("precision" in part.options for part in revision.parts):
         yield "--device", "cuda" if device == "gpu" else "cpu"
     yield "--out", f"out/{dataset.name}"
 
 
-def _system(revision: Revision, upload: RevisionFile | None) -> str:
-    if upload is not None and upload.dataset is not None:
-        return f"{revision.kind}:{download_name(upload)}"
-    if upload is not None:
-        exact = f"@{revision.version}" if revision.kind != "vectors" else ""
-        return f"{revision.kind}:./{_unpacked(revision)}{exact}"
-    version = f"@{revision.version}" if revision.version else ""
-    return f"{revision.kind}:{revision.location}{version}" if revision.location else revision.kind
-
-
-def _unpacked(revision: Revision) -> str:
+def _unpacked(kind: str) -> str:
     """The folder that an archive is unpacked into."""
-    return "vectors" if revision.kind == "vectors" else "model"
-
-
-def _settings(revision: Revision) -> Iterator[str]:
-    """Options that differ from the kind's defaults, `precision` apart, which has a flag of its own."""
-    kind = KINDS.get(revision.kind)
-    defaults = {option.name: option.default for option in kind.options} if kind else {}
-    for name, value in sorted(revision.options.items()):
-        if name != "precision" and (name not in defaults or value != defaults[name]):
-            yield f"{name}={_text(value)}"
+    return "vectors" if kind == "vectors" else "model"
 
 
 def _text(value: object) -> str:
@@ -86,22 +151,24 @@ def _dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
         yield "--self-hits", dataset.self_hits
 
 
-def _needs(revision: Revision, dataset: Dataset, upload: RevisionFile | None) -> Iterator[str]:
-    if revision.location and revision.version.startswith("sha256:"):
-        # It was pinned from a folder on the workers' machines, whose checksum the hub does not know.
-        yield (
-            f"{revision.location} as a folder ORG/NAME in one that SPARSEBOARD_MODELS names, with the files"
-            f" listed above; or leave out @{revision.version} to take it from the hub"
-        )
-    if upload is not None and upload.dataset is None:
-        holds = "meta.json, or a folder a dataset," if revision.kind == "vectors" else "config.json"
-        yield (
-            f"{download_name(upload)}: the submitted archive, sha256 {upload.sha256}, which its owner can"
-            f" download from the submission's page; unpack it so that ./{_unpacked(revision)} holds {holds}"
-            " itself"
-        )
-    elif upload is not None:
-        yield f"{download_name(upload)}: the submitted run, sha256 {upload.sha256}"
+def _needs(parts: Sequence[_Named], dataset: Dataset) -> Iterator[str]:
+    for named in parts:
+        part = named.part
+        if part.location and part.version.startswith("sha256:"):
+            # It was pinned from a folder on the workers' machines, whose checksum the hub does not know.
+            yield (
+                f"{part.location} as a folder ORG/NAME in one that SPARSEBOARD_MODELS names, with the files"
+                f" listed above; or leave out @{part.version} to take it from the hub"
+            )
+        of = f" of {part.name}" if part.name else ""
+        if named.is_archive and named.upload:
+            holds = "meta.json, or a folder a dataset," if part.kind == "vectors" else "config.json"
+            yield (
+                f"{named.file}: the submitted archive{of}, sha256 {named.upload.sha256}, which its owner can"
+                f" download from the submission's page; unpack it so that {named.folder} holds {holds} itself"
+            )
+        elif named.upload:
+            yield f"{named.file}: the submitted run{of}, sha256 {named.upload.sha256}"
     if by_source(dataset.source) is None:
         yield f"./{dataset.name}: the collection as a BEIR folder; checksums {_checksums(dataset)}"
 

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, Revision, RevisionFile, System
 from leaderboard.submissions.models import Artefact, Evaluation, State, Submission, Track
 
 from .metrics import Metric, ordered
 from .models import Entry, Measurement
+from .part_figures import PartFigures, part_figures
 from .profile import Group, Inside, groups_of, inside_of
 from .provenance import Provenance, provenance
 from .recipes import Recipe, recipe
@@ -36,16 +38,20 @@ class Line:
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """What came of one dataset: the evaluation, its files, where it ran, and how to repeat it."""
+    """What came of one dataset: the evaluation, its files, where it ran, and how to repeat it.
+
+    `uploads`: the submitted runs, each with the name of the member that it is of; empty for its own.
+    """
 
     dataset: Dataset
     evaluation: Evaluation
     artefacts: Sequence[Artefact]
-    upload: RevisionFile | None
+    uploads: Sequence[tuple[str, RevisionFile]]
     recipe: Recipe
     provenance: Provenance
     warnings: Sequence[str]
     inside: Inside | None
+    parts: PartFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,19 @@ class Result:
         reports = [result.evaluation.report or {} for result in self.datasets]
         found = [report.get("system", {}).get("files", {}) for report in reports]
         return self.entry.revision.files or next((files for files in found if files), {})
+
+    @property
+    def members(self) -> list[tuple[Part, Mapping[str, str]]]:
+        """What it is made of, with the files of each: as pinned, or as the first evaluation found them."""
+        reports = [result.evaluation.report or {} for result in self.datasets]
+        found = [report.get("system", {}).get("members", []) for report in reports]
+        parts = self.entry.revision.made_of
+        seen: list[dict[str, Any]] = next(
+            (members for members in found if len(members) == len(parts)), [{}] * len(parts)
+        )
+        return [
+            (part, part.files or member.get("files", {})) for part, member in zip(parts, seen, strict=True)
+        ]
 
     @property
     def is_one_dataset(self) -> bool:
@@ -92,7 +111,8 @@ def results_of(system: System) -> list[Result]:
     )
     listed = list(entries)
     evaluations = _evaluations(listed)
-    uploads = _uploads({entry.revision_id for entry in listed})
+    parts = [part for entry in listed for part in entry.revision.parts]
+    uploads = _uploads({part.revision for part in parts if part.revision})
     return [_result(entry, evaluations.get(entry.submission_id, []), uploads) for entry in listed]
 
 
@@ -135,6 +155,7 @@ def _result(
     uploads: Mapping[tuple[UUID, UUID | None], RevisionFile],
 ) -> Result:
     retrieval = [row for row in evaluations if row.track == Track.RETRIEVAL]
+    sparsity = {row.dataset_id: row for row in evaluations if row.track == Track.SPARSITY}
     values = _values(evaluations)
     names = {metric for found in values.values() for metric in found}
     lines = [
@@ -145,12 +166,12 @@ def _result(
         )
         for metric in ordered(names | set(entry.metrics))
     ]
-    archive = uploads.get((entry.revision_id, None))
     insides = {row.dataset_id: inside_of(row.report) for row in evaluations if row.track == Track.SPARSITY}
     datasets = [
         replace(
-            _dataset_result(entry, row, uploads.get((entry.revision_id, row.dataset_id), archive)),
+            _dataset_result(entry, row, uploads),
             inside=insides.get(row.dataset_id),
+            parts=part_figures(sparsity.get(row.dataset_id)),
         )
         for row in retrieval
     ]
@@ -173,7 +194,16 @@ def _values(evaluations: Iterable[Evaluation]) -> dict[UUID, dict[str, Value]]:
     return found
 
 
-def _dataset_result(entry: Entry, evaluation: Evaluation, upload: RevisionFile | None) -> DatasetResult:
+def _dataset_result(
+    entry: Entry, evaluation: Evaluation, uploads: Mapping[tuple[UUID, UUID | None], RevisionFile]
+) -> DatasetResult:
+    parts = [(part.name, part.revision) for part in entry.revision.parts if part.revision]
+    found = [
+        (name, uploads.get((revision, evaluation.dataset_id)) or uploads.get((revision, None)))
+        for name, revision in parts
+    ]
+    own = [(name, upload) for name, upload in found if upload and upload.dataset_id]  # runs: for everyone
+    by_revision = {upload.revision_id: upload for _, upload in found if upload}
     report: Mapping[str, Any] = evaluation.report or {}
     warnings = [
         *report.get("system", {}).get("warnings", []),
@@ -183,8 +213,8 @@ def _dataset_result(entry: Entry, evaluation: Evaluation, upload: RevisionFile |
         dataset=evaluation.dataset,
         evaluation=evaluation,
         artefacts=list(evaluation.artefacts.all()),
-        upload=upload if upload and upload.dataset_id else None,
-        recipe=recipe(entry.revision, evaluation.dataset, entry.submission.device, upload),
+        uploads=own,
+        recipe=recipe(entry.revision, evaluation.dataset, entry.submission.device, by_revision),
         provenance=provenance(evaluation),
         warnings=warnings,
         inside=None,
@@ -192,7 +222,7 @@ def _dataset_result(entry: Entry, evaluation: Evaluation, upload: RevisionFile |
 
 
 def option_list(revision: Revision) -> list[tuple[str, str]]:
+    unset = "as the model says" if revision.location else "not set"
     return [
-        (name, "as the model says" if value is None else str(value))
-        for name, value in sorted(revision.options.items())
+        (name, unset if value is None else str(value)) for name, value in sorted(revision.options.items())
     ]

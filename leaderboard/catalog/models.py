@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 
+from leaderboard.catalog.members import Part
+
 
 class Dataset(models.Model):
     """Corpus, queries and qrels of one split: its identity is its name **and** its checksums."""
@@ -148,6 +150,11 @@ class Revision(models.Model):
     files: "models.JSONField[Any, Any]" = models.JSONField(
         default=dict, blank=True, help_text="File name to sha256."
     )
+    members: "models.JSONField[Any, Any]" = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="What it is made of, as it was when submitted; see members.py.",
+    )
     content_hash = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -163,6 +170,33 @@ class Revision(models.Model):
         """Eight characters that tell this revision from its siblings on a page."""
         version: str = self.version
         return (version.removeprefix("sha256:") or self.content_hash)[:8]
+
+    @property
+    def made_of(self) -> tuple[Part, ...]:
+        return tuple(Part.from_json(member) for member in self.members)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All that is loaded to run it: itself, then what it is made of."""
+        own = Part(
+            *(self.kind, self.location, self.version, self.options, self.files),
+            revision=self.pk,
+            system=self.system_id,
+        )
+        return own, *self.made_of
+
+
+class RevisionMember(models.Model):
+    """Keeps a member's revision, and with it the files uploaded for it, as long as what is made of it."""
+
+    revision = models.ForeignKey(Revision, on_delete=models.CASCADE, related_name="kept_members")
+    member = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="member_of")
+
+    class Meta:
+        constraints = [models.UniqueConstraint("revision", "member", name="revision_member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.member} in {self.revision}"
 
 
 class RevisionFile(models.Model):

@@ -1,14 +1,16 @@
 """What the submit page offers: kinds of systems, benchmarks, and which of them fit together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from django.db.models import Prefetch
 from django.urls import reverse
 
 from evaluations.systems import WEB_KINDS, Kind
+from leaderboard.accounts.models import User
 from leaderboard.catalog.models import Benchmark, BenchmarkDataset, Dataset
+from leaderboard.submissions.members import Offered, offered
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,25 @@ class Choices:
     offer: Offer
     kinds: tuple[Choice, ...]
     benchmarks: tuple[Choice, ...]
+    members: tuple[Offered, ...] = ()
 
 
-def choices(asked: Mapping[str, str]) -> Choices | None:
-    """The page's choices for a query or a form; None where there is no benchmark yet. Two queries."""
+def choices(asked: Mapping[str, str], viewer: User, typed: Mapping[str, str] | None = None) -> Choices | None:
+    """The page's choices for a query or a form; None where there is no benchmark yet.
+
+    `typed`: what the form's other fields hold. Two queries, and three more for a kind made of others.
+    """
     offers = _offers()
     if not offers:
         return None
     kind = WEB_KINDS.get(asked.get("kind", "")) or next(iter(WEB_KINDS.values()))
     named = next((offer for offer in offers if offer.benchmark.name == asked.get("benchmark")), None)
     offer = named or next((offer for offer in offers if not offer.obstacle(kind)), offers[0])
-    return Choices(kind, offer, _kinds(kind, offer), _benchmarks(kind, offer, offers))
+    found = Choices(kind, offer, _kinds(kind, offer), _benchmarks(kind, offer, offers))
+    if not kind.members.maximum:
+        return found
+    members = offered(kind, offer.benchmark, offer.datasets, viewer, typed or {})
+    return replace(found, members=tuple(members))
 
 
 def _offers() -> list[Offer]:

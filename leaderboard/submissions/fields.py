@@ -1,6 +1,6 @@
 """The form's fields that depend on the kind of system: its model or its runs, and its options."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -10,12 +10,14 @@ from evaluations.systems import Kind, Option
 from leaderboard.catalog.models import Dataset
 from leaderboard.submissions import tracks
 from leaderboard.submissions.hub import EXAMPLE
+from leaderboard.submissions.members import SEARCH, Offered, member_field
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import option_field
 
 PACKED_TYPES = ".zip,.tar,.tgz,.gz"
 RUN_TYPES = ".trec,.run,.txt,.res,.tsv,.gz"
 DEVICES = [("cpu", "CPU"), ("gpu", "GPU")]
+SEARCHED = "member-searched"
 FORMAT = "Six columns a line: query-id Q0 document-id rank score tag."
 
 
@@ -35,12 +37,49 @@ class NeededFile(forms.FileField):
 
 def system_fields(kind: Kind, datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
     if kind.takes == "model":
-        return {**_model_fields(), ARCHIVE: _model_archive()}
+        return {**_model_fields(), ARCHIVE: _model_archive(), **_device_field()}
     if kind.takes == "folder":
         return {ARCHIVE: _vectors_archive(datasets)}
     if kind.takes == "vocabulary":
         return _vocabulary_fields()
-    return _file_fields(datasets) if kind.takes == "file" else {}
+    if kind.takes == "file":
+        return _file_fields(datasets)
+    return _device_field() if kind.members.maximum else {}
+
+
+def member_fields(kind: Kind, offered: Sequence[Offered]) -> dict[str, forms.Field]:
+    """A list for each member that a kind can have; none for most kinds."""
+    wanted = kind.members
+    listed = [(each.value, each.label) for each in offered]
+    fields: dict[str, forms.Field] = {}
+    for place in range(1, wanted.maximum + 1):
+        is_needed, alone = place <= wanted.minimum, wanted.maximum == 1
+        field = NeededField if is_needed else forms.CharField
+        fields[member_field(place)] = field(
+            required=is_needed,
+            label=wanted.noun.capitalize() if alone else f"{wanted.noun.capitalize()} {place}",
+            help_text="BM25, a submission of yours, or one on this board.",
+            widget=forms.Select(choices=[("", "choose one" if is_needed else "none"), *listed]),
+        )
+    return fields
+
+
+def search_fields() -> dict[str, forms.Field]:
+    """What narrows the lists of members. `SEARCHED` is what they are narrowed by now: see `searches`."""
+    return {
+        SEARCH: forms.CharField(
+            required=False,
+            label="Search members",
+            help_text="A part of a system's name narrows the lists; what is chosen stays.",
+            widget=forms.TextInput(attrs={"type": "search"}),
+        ),
+        SEARCHED: forms.CharField(required=False, widget=forms.HiddenInput),
+    }
+
+
+def searches(sent: Mapping[str, str]) -> bool:
+    """Whether a sent form asks for other lists of members and not to be submitted."""
+    return sent.get(SEARCH, "").strip() != sent.get(SEARCHED, "").strip()
 
 
 def track_fields(kind: Kind) -> dict[str, forms.Field]:
@@ -77,12 +116,6 @@ def _model_fields() -> dict[str, forms.Field]:
             help_text="A branch, a tag or a commit; empty takes the newest. It is pinned when you submit.",
             widget=forms.TextInput(attrs={"placeholder": "main"}),
         ),
-        "device": forms.CharField(
-            required=False,
-            initial="cpu",
-            help_text="Which workers may run it. A GPU submission waits until a worker with a GPU is there.",
-            widget=forms.Select(choices=DEVICES),
-        ),
     }
 
 
@@ -96,6 +129,12 @@ def _vocabulary_fields() -> dict[str, forms.Field]:
         widget=fields["location"].widget,
     )
     return {"location": location, "revision": fields["revision"]}
+
+
+def _device_field() -> dict[str, forms.Field]:
+    help_text = "Which workers may run it. A GPU submission waits until a worker with a GPU is there."
+    widget = forms.Select(choices=DEVICES)
+    return {"device": forms.CharField(required=False, initial="cpu", help_text=help_text, widget=widget)}
 
 
 def _file_fields(datasets: Sequence[Dataset]) -> dict[str, forms.Field]:
@@ -154,7 +193,9 @@ def _option_field(option: Option) -> forms.Field:
     if option.type == "bool":
         return forms.BooleanField(**shown)
     if option.choices:
-        widget = forms.Select(choices=[(choice, choice) for choice in (*option.choices, *option.resolved)])
+        unset = [("", "not set")] if option.default is None else []
+        named = [(choice, choice) for choice in (*option.choices, *option.resolved)]
+        widget = forms.Select(choices=[*unset, *named])
         return forms.CharField(widget=widget, **shown)
     if option.type == "str":
         return forms.CharField(strip=False, **shown)

@@ -7,9 +7,19 @@ from typing import Any
 from django import forms
 from django.core.files.base import File
 
+from evaluations.systems import KINDS
 from leaderboard.submissions import texts, tracks
 from leaderboard.submissions.choices import Choices
-from leaderboard.submissions.fields import NeededField, option_fields, system_fields, track_fields
+from leaderboard.submissions.fields import (
+    SEARCHED,
+    NeededField,
+    member_fields,
+    option_fields,
+    search_fields,
+    system_fields,
+    track_fields,
+)
+from leaderboard.submissions.members import SEARCH, MemberChoice, member_field
 from leaderboard.submissions.refusals import Refused
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import SubmissionRequest, option_field
@@ -61,6 +71,10 @@ class SubmissionForm(forms.Form):
             self.fields[name].widget.attrs["maxlength"] = limit
         self.fields |= system_fields(chosen.kind, chosen.offer.datasets) | option_fields(chosen.kind)
         self.fields |= track_fields(chosen.kind)
+        self.fields |= member_fields(chosen.kind, chosen.members)
+        if chosen.kind.members.maximum:
+            self.fields |= search_fields()
+            self.initial[SEARCHED] = self.initial.get(SEARCH, "")
 
     def request(self) -> SubmissionRequest:
         """What was sent, as the code behind page and REST takes it. To be called on a bound form."""
@@ -72,6 +86,7 @@ class SubmissionForm(forms.Form):
             device=sent.get("device") or "cpu",
             tracks=sent.get(tracks.FIELD, ""),
             options=self._options(),
+            members=self._members(),
             files=self._files(),
             archive=sent.get(ARCHIVE),
             **{name: sent.get(name, "") for name in (*TEXTS, "location", "revision")},
@@ -110,6 +125,20 @@ class SubmissionForm(forms.Form):
     def has_files(self) -> bool:
         return bool(self.files)
 
+    def member_fields(self) -> list[forms.BoundField]:
+        """Those that are always shown: as many as are needed, and what was chosen beyond."""
+        wanted = self.chosen.kind.members
+        fields = [self[member_field(place)] for place in range(1, wanted.maximum + 1)]
+        used = max((place for place, field in enumerate(fields, 1) if field.value()), default=0)
+        return fields[: max(wanted.minimum, used)]
+
+    def member_search(self) -> forms.BoundField:
+        return self[SEARCH]
+
+    def more_member_fields(self) -> list[forms.BoundField]:
+        shown = len(self.member_fields())
+        return [self[member_field(place)] for place in range(shown + 1, self.chosen.kind.members.maximum + 1)]
+
     def option_fields(self) -> list[forms.BoundField]:
         return [self[option_field(option.name)] for option in self.chosen.kind.options]
 
@@ -121,6 +150,16 @@ class SubmissionForm(forms.Form):
         names = [option.name for option in self.chosen.kind.options]
         sent = {name: self.cleaned_data.get(option_field(name)) for name in names}
         return {name: value for name, value in sent.items() if value not in ("", None)}
+
+    def _members(self) -> tuple[MemberChoice, ...]:
+        """In their order; lists left at `none` are no members."""
+        places = range(1, self.chosen.kind.members.maximum + 1)
+        sent = [self.cleaned_data.get(member_field(place)) for place in places]
+        return tuple(
+            MemberChoice(kind=value) if value in KINDS else MemberChoice(submission=value)
+            for value in sent
+            if value
+        )
 
     def _files(self) -> Mapping[str, "File[Any]"]:
         names = [dataset.name for dataset in self.chosen.offer.datasets]

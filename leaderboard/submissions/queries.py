@@ -22,6 +22,7 @@ from leaderboard.submissions.models import TERMINAL, Evaluation, State, Submissi
 PRIMARY_METRIC = "nDCG@10"
 LOG_LINES_SHOWN = 20
 Viewer = User | AnonymousUser
+Submissions = QuerySet[Submission]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from leaderboard.accounts.models import User
-from leaderboard.catalog.models import Revision, System
+from leaderboard.catalog.models import Revision, RevisionMember, System
 from leaderboard.submissions import outbox, queries, uploads
 from leaderboard.submissions.models import AuditEvent, Evaluation, State, Submission
 from leaderboard.submissions.refusals import WHOLE_REQUEST, IdempotencyConflict, Refused
@@ -178,10 +178,15 @@ def _revision(system: System, validated: ValidatedSubmission, files: StoredFiles
             "version": plan.version,
             "options": dict(plan.options),
             "files": dict(plan.hashes),
+            "members": [member.to_json() for member in plan.members],
         },
     )
     if created:
         files.give_to(revision)
+        RevisionMember.objects.bulk_create(
+            RevisionMember(revision=revision, member_id=member)
+            for member in dict.fromkeys(part.revision for part in plan.members if part.revision)
+        )
     return revision
 
 

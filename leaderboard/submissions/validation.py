@@ -2,30 +2,33 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.files.base import File
 
 from evaluations.errors import EvaluationError
-from evaluations.systems import KINDS, WEB_KINDS, Kind
-from evaluations.systems.base import Option, Value
-from evaluations.systems.devices import submitted_precision
+from evaluations.systems import KINDS, WEB_KINDS, Kind, SystemSpec
+from evaluations.systems.base import Value
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Benchmark, Dataset
-from leaderboard.submissions import hub, texts, tracks
+from leaderboard.submissions import hub, options, texts, tracks
+from leaderboard.submissions.members import MemberChoice, resolve
 from leaderboard.submissions.models import Track
 from leaderboard.submissions.packed import CheckedArchive, check_archive
 from leaderboard.submissions.refusals import Problems
 from leaderboard.submissions.runs import ARCHIVE, CheckedFile, check_runs, combined_version, file_field
 
 DEVICES = ("cpu", "gpu")
-MAX_OPTION_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
 class SubmissionRequest:
-    """As it came from form or REST, nothing checked yet. `files`: dataset name to an uploaded run."""
+    """As it came from form or REST, nothing checked yet. `files`: dataset name to an uploaded run.
+
+    `members`: of a system made of others, in order.
+    """
 
     benchmark: str
     kind: str
@@ -33,6 +36,7 @@ class SubmissionRequest:
     location: str = ""
     revision: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    members: tuple[MemberChoice, ...] = ()
     files: Mapping[str, "File[Any]"] = field(default_factory=dict)
     archive: "File[Any] | None" = None
     device: str = "cpu"
@@ -55,16 +59,13 @@ class Plan:
     options: Mapping[str, Value]
     hashes: Mapping[str, str]
     files: tuple[CheckedFile, ...] = ()
+    members: tuple[Part, ...] = ()
 
     @property
     def content_hash(self) -> str:
-        """Equal for what would be run equally, whatever it is called and whoever sent it.
-
-        The version of a model on the hub says all of its files.
-        """
-        content = {"kind": self.kind.name, "location": self.location, "version": self.version}
-        hashes = {} if self.location else dict(self.hashes)
-        return _hash({**content, "options": dict(self.options), "files": hashes})
+        """Equal for what would be run equally, whatever it is called and whoever sent it."""
+        own = Part(self.kind.name, self.location, self.version, self.options, self.hashes).content
+        return _hash(own | _if_any("members", [member.content for member in self.members]))
 
 
 @dataclass(frozen=True)
@@ -100,18 +101,21 @@ def validate(request: SubmissionRequest) -> ValidatedSubmission:
     benchmark, kind = _benchmark(request, problems), _kind(request, problems)
     if benchmark is None or kind is None:
         raise problems.refusal()
-    members = {member.dataset.name: member.dataset for member in benchmark.members()}
-    options = _options(kind, request, problems)
-    files = _files(kind, members, request, problems)
+    there = {member.dataset.name: member.dataset for member in benchmark.members()}
+    values = _options(kind, request, problems)
+    files = _files(kind, there, request, problems)
+    members = resolve(kind, request.members, tuple(there.values()), problems)
+    _check_corpora((kind, *(KINDS[member.kind] for member in members)), there, problems)
     wanted = tracks.chosen(kind, request.tracks, problems)
-    _check_corpora(kind, members, problems)
     _check_location(kind, request, problems)
-    archive = _archive(kind, members, request, problems)
+    if not problems:
+        values = _completed(kind, values, members, problems)
+    archive = _archive(kind, there, request, problems)
     if problems:
         raise problems.refusal()
-    plan = _plan(kind, options, files, archive, request)
-    sent = _request_hash(request, written, options, plan.files)
-    datasets = _datasets(members, files, archive)
+    plan = replace(_plan(kind, values, files, archive, request), members=members)
+    sent = _request_hash(request, written, values, plan.files)
+    datasets = _datasets(there, files, archive)
     return ValidatedSubmission(benchmark, datasets, plan, written, request.device, wanted, sent)
 
 
@@ -144,36 +148,27 @@ def _kind(request: SubmissionRequest, problems: Problems) -> Kind | None:
 
 
 def _options(kind: Kind, request: SubmissionRequest, problems: Problems) -> dict[str, Value]:
-    """Every option of the kind: as given, else its default. A form gives texts, REST gives JSON values."""
-    for name in request.options:
-        if kind.option(name) is None:
-            there = ", ".join(option.name for option in kind.options) or "none"
-            problems.add("options", f"{kind.title} has no option {name[:60]!r}; it has: {there}.")
-    filled: dict[str, Value] = {}
-    for option in kind.options:
-        given = _resolved(option, request.options.get(option.name, option.default), request.device)
-        is_text = isinstance(given, str) and option.type != "str"
-        try:
-            read = {option.name: option.parsed(str(given)) if is_text else given}
-            read = read if option.name in request.options else {}
-            filled[option.name] = kind.value_of(option, read, located=bool(request.location.strip()))
-        except OverflowError:  # JSON has numbers that no float can hold
-            problems.add(option_field(option.name), f"option {option.name} is too large.")
-        except EvaluationError as error:
-            problems.add(option_field(option.name), error.message)
-        else:
-            _check_text(option.name, filled[option.name], problems)
-    return filled
+    located = bool(request.location.strip())
+    found = options.checked(kind, request.options, located=located, device=request.device)
+    for name, message in found.problems:
+        problems.add(_field_of(name), message)
+    return found.values
 
 
-def _resolved(option: Option, given: object, device: str) -> object:
-    """`auto` as a name, since a row must not depend on the machine that reads it."""
-    return submitted_precision(device) if given in option.resolved else given
+def _completed(
+    kind: Kind, values: dict[str, Value], members: tuple[Part, ...], problems: Problems
+) -> dict[str, Value]:
+    """What options and members say together, such as as many weights as members."""
+    made_of = tuple(SystemSpec(member.kind) for member in members)
+    try:
+        return dict(kind.complete(SystemSpec(kind.name, options=values, members=made_of)).options)
+    except EvaluationError as error:
+        problems.add(_field_of(options.about(kind, error)), error.message)
+        return values
 
 
-def _check_text(option: str, value: Value, problems: Problems) -> None:
-    if isinstance(value, str) and (problem := texts.problem_of(value, MAX_OPTION_CHARACTERS)):
-        problems.add(option_field(option), f"option {option} {problem}")
+def _field_of(option: str) -> str:
+    return option if option == options.OPTIONS else option_field(option)
 
 
 def option_field(name: str) -> str:
@@ -207,11 +202,13 @@ def _archive(
     return None if problems else check_archive(kind, members, request.archive, problems)
 
 
-def _check_corpora(kind: Kind, members: Mapping[str, Dataset], problems: Problems) -> None:
+def _check_corpora(kinds: Iterable[Kind], members: Mapping[str, Dataset], problems: Problems) -> None:
+    """`kinds`: what was submitted, and what it is made of."""
     without = [name for name, dataset in members.items() if not dataset.has_corpus]
-    if kind.needs_corpus and without:
+    needing = next((kind for kind in kinds if kind.needs_corpus), None)
+    if needing and without:
         plural = "have" if len(without) > 1 else "has"
-        reason = f"{kind.title} needs the documents, and {', '.join(without)} {plural} no corpus here."
+        reason = f"{needing.title} needs the documents, and {', '.join(without)} {plural} no corpus here."
         problems.add("benchmark", f"{reason} Submit run files to this benchmark, or choose another one.")
     if not members:
         problems.add("benchmark", "This benchmark has no dataset yet; choose another one.")
@@ -232,33 +229,39 @@ def _check_location(kind: Kind, request: SubmissionRequest, problems: Problems) 
 
 def _plan(
     kind: Kind,
-    options: Mapping[str, Value],
+    values: Mapping[str, Value],
     files: tuple[CheckedFile, ...],
     archive: CheckedArchive | None,
     request: SubmissionRequest,
 ) -> Plan:
     if archive is not None:
-        return Plan(kind, "", archive.version, options, archive.hashes, (archive.file,))
+        return Plan(kind, "", archive.version, values, archive.hashes, (archive.file,))
     if kind.has_model(request.location.strip()):
         location = request.location.strip()
         loaded_as = kind.name if kind.takes == "model" else None  # of a vocabulary, text files are read
         pinned = hub.pin(location, request.revision.strip(), loaded_as)
-        return Plan(kind, location, pinned.revision, options, pinned.files)
+        return Plan(kind, location, pinned.revision, values, pinned.files)
     hashes = {f"{file.name}{file.suffix}": file.sha256 for file in files}
-    return Plan(kind, "", combined_version(files) if files else "", options, hashes, files)
+    return Plan(kind, "", combined_version(files) if files else "", values, hashes, files)
 
 
 def _request_hash(
     request: SubmissionRequest,
     written: Mapping[str, str],
-    options: Mapping[str, Value],
+    values: Mapping[str, Value],
     files: tuple[CheckedFile, ...],
 ) -> str:
     """Of what was asked, not of what it was pinned to: the hub may move before a request is repeated."""
     asked = {name: getattr(request, name) for name in ("benchmark", "kind", "location", "revision", "device")}
     hashes = {file.name: file.sha256 for file in files}
     chosen = {"tracks": request.tracks} if request.tracks else {}
-    return _hash({**asked, **chosen, "texts": dict(written), "options": dict(options), "files": hashes})
+    whole = {**asked, **chosen, "texts": dict(written), "options": dict(values), "files": hashes}
+    return _hash(whole | _if_any("members", [member.to_json() for member in request.members]))
+
+
+def _if_any(name: str, members: list[dict[str, Any]]) -> dict[str, Any]:
+    """What has no members is hashed as it was before there were any."""
+    return {name: members} if members else {}
 
 
 def _hash(content: Mapping[str, object]) -> str:

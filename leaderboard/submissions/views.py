@@ -16,6 +16,7 @@ from leaderboard.accounts.models import User
 from leaderboard.submissions import lifecycle, queries, submit
 from leaderboard.submissions.bounded import bounded_upload
 from leaderboard.submissions.choices import Choices, choices
+from leaderboard.submissions.fields import searches
 from leaderboard.submissions.forms import SubmissionForm
 from leaderboard.submissions.look import look
 from leaderboard.submissions.models import Submission
@@ -30,10 +31,10 @@ STOP_POLLING = 286  # htmx's own: take this content and ask no more
 @require_http_methods(["GET", "HEAD", "POST"])
 def submit_page(request: HttpRequest) -> HttpResponse:
     sent = request.POST if request.method == "POST" else request.GET
-    chosen = choices(sent.dict())
+    chosen = choices(sent.dict(), _person(request), sent.dict())
     if chosen is None:
         return render(request, "submissions/no_benchmark.html")
-    if request.method == "POST":
+    if request.method == "POST" and not searches(sent.dict()):
         return _submitted(request, chosen)
     return _page(request, SubmissionForm(chosen, initial=sent.dict()))
 
@@ -43,7 +44,7 @@ def submit_page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def submit_fields(request: HttpRequest) -> HttpResponse:
     """The form for another kind or benchmark, with what was typed so far. The choice is in the query."""
-    chosen = choices(request.GET.dict())
+    chosen = choices(request.GET.dict(), _person(request), request.POST.dict())
     if chosen is None:
         raise Http404
     form = SubmissionForm(chosen, initial=request.POST.dict())
@@ -55,12 +56,13 @@ def submit_fields(request: HttpRequest) -> HttpResponse:
 @require_POST
 def submit_look(request: HttpRequest) -> HttpResponse:
     """The form with what was typed and what the model, or the archive, says of itself. Nothing is stored."""
-    chosen = choices(request.POST.dict())
+    chosen = choices(request.POST.dict(), _person(request), request.POST.dict())
     if chosen is None:
         return render(request, "submissions/no_benchmark.html")
     seen = look(SubmissionForm(chosen, request.POST, request.FILES).request())
     typed = {**request.POST.dict(), **seen.filled}
-    fitting = choices({**typed, "kind": seen.switched_to or chosen.kind.name}) or chosen
+    asked = {**typed, "kind": seen.switched_to or chosen.kind.name}
+    fitting = choices(asked, _person(request), typed) or chosen
     context = {"form": SubmissionForm(fitting, initial=typed), "chosen": fitting, "look": seen}
     template = "form" if request.headers.get("HX-Request") else "submit"
     return render(request, f"submissions/{template}.html", context)

@@ -13,7 +13,9 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from evaluations.systems.locations import fetch
 from leaderboard.boards.models import Entry, Measurement
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, RevisionFile
 from leaderboard.submissions import lifecycle
 from leaderboard.submissions.models import Artefact, Evaluation, Submission, Track
@@ -238,6 +240,56 @@ def test_a_run_without_a_file_for_the_dataset_says_so(submit):
     failed = evaluate(submit(kind="run"))
     assert (failed.error_code, failed.state) == ("RUN-MISSING", "failed")
     assert "pets" in failed.error_message
+
+
+def test_a_fusion_of_a_run_and_bm25_is_evaluated_and_named_as_it_was_submitted(submit, pets, var):
+    run = submit(kind="run", version="sha256:0123456789abcdef")
+    upload(run, pets, b"q1 Q0 d2 1 2.0 x\nq1 Q0 d1 2 1.0 x\nq2 Q0 d3 1 1.0 x\n")
+    part = Part("run", "", run.revision.version, {"exhausted": True}, revision=run.revision.pk, name="Mine")
+    members = [part.to_json(), Part("bm25", options={"k1": 0.9}).to_json()]
+    options = {"method": "rrf", "weights": "3,1"}
+    done = evaluate(submit(kind="fusion", members=members, options=options))
+    assert (done.state, done.error_message) == ("succeeded", "")
+    # The run's weight decides: q1 has d2 (grade 1) before d1 (grade 2), as in the run alone.
+    assert Measurement.objects.get(metric="nDCG@10").value == pytest.approx((0.8597 + 1) / 2, abs=1e-4)
+    stored = Artefact.objects.get(name="report.json").file.read().decode()
+    report = json.loads(stored)
+    assert str(var) not in stored + done.log
+    found = report["system"]["members"]
+    assert [(each["kind"], each["location"], each["revision"]) for each in found] == [
+        ("run", None, "sha256:0123456789abcdef"), ("bm25", None, None)
+    ]  # fmt: skip
+    assert "--system fusion.json" in report["provenance"]["command"]
+    assert report["tracks"]["sparsity"]["members"][1]["part"] == "member 2 (bm25)"
+
+
+def test_a_member_whose_file_is_gone_is_said(submit, pets):
+    run = submit(kind="run")
+    members = [Part("run", revision=run.revision.pk, name="Mine").to_json(), Part("bm25").to_json()]
+    failed = evaluate(submit(kind="fusion", members=members))
+    assert (failed.error_code, failed.state) == ("RUN-MISSING", "failed")
+
+
+def test_a_rerankers_model_and_its_first_stages_are_both_fetched(submit, settings, var):
+    for name in ("cross", "dense"):
+        (var / "models" / "org" / name).mkdir(parents=True)
+        (var / "models" / "org" / name / "config.json").write_text("{}")
+    settings.MODELS = str(var / "models")
+
+    def reranked_over(version: str) -> Evaluation:
+        first = Part("dense", "org/dense", version, {"precision": "fp32"})
+        fields = {"location": "org/cross", "version": pinned("cross"), "members": [first.to_json()]}
+        return evaluate(submit(kind="rerank", **fields))
+
+    def pinned(name: str) -> str:
+        return fetch(str(var / "models" / "org" / name), allow_path=True).revision
+
+    found = reranked_over(pinned("dense"))
+    assert (found.error_code, found.state) == ("MODEL-WEIGHTS", "failed")
+    assert found.error_message.startswith("cross has no .safetensors file")  # so it was there to be read
+    other = reranked_over("sha256:0123456789abcdef")
+    assert (other.error_code, other.state) == ("REVISION-MISMATCH", "failed")
+    assert "org/dense" in other.error_message
 
 
 def test_folders_of_killed_workers_are_removed_and_those_of_live_ones_stay(var: Path):

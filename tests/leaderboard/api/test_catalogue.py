@@ -58,7 +58,12 @@ def test_every_kind_is_described_with_its_options(anonymous: APIClient) -> None:
     rows = {row["name"]: row for row in anonymous.get("/api/v1/kinds/").json()["results"]}
     assert list(rows) == list(WEB_KINDS)
     bm25 = rows["bm25"]
-    assert set(bm25) == {"name", "title", "family", "help", "takes", "needs_corpus", "tracks", "options"}
+    assert set(bm25) == {
+        *("name", "title", "family", "help", "takes", "needs_corpus", "tracks", "options", "members")
+    }
+    assert bm25["members"]["maximum"] == 0
+    assert (rows["fusion"]["members"]["minimum"], rows["fusion"]["members"]["maximum"]) == (2, 8)
+    assert "run" in rows["rerank"]["members"]["kinds"]
     assert (bm25["takes"], bm25["needs_corpus"]) == ("vocabulary", True)
     assert "retrieval" in bm25["tracks"]
     [k1] = [option for option in bm25["options"] if option["name"] == "k1"]

@@ -53,7 +53,8 @@ def test_a_submission_is_answered_with_its_evaluations_and_their_states(
     assert set(answer["system"]) == {
         *("id", "name", "family", "organisation", "licence", "url", "description", "training_data")
     }
-    assert set(answer["revision"]) == {"id", "kind", "location", "version", "options"}
+    assert set(answer["revision"]) == {"id", "kind", "location", "version", "options", "members"}
+    assert answer["revision"]["members"] == []
     assert {(each["dataset"], each["state"]) for each in answer["evaluations"]} == {("pets", "queued")}
     assert "retrieval" in [each["track"] for each in answer["evaluations"]]
     assert all(set(each) == EVALUATION for each in answer["evaluations"])
@@ -65,6 +66,50 @@ def test_options_and_texts_arrive(api: APIClient, pets: Benchmark) -> None:
     answer = api.post(URL, body, format="json").json()
     assert answer["revision"]["options"]["k1"] == 0.9
     assert (answer["system"]["organisation"], answer["note"]) == ("ACME", "first")
+
+
+def test_members_are_named_by_submission_or_kind_and_answered_frozen(api: APIClient, pets: Benchmark) -> None:
+    first = api.post(URL, BM25 | {"options": {"k1": 0.9}}, format="json").json()
+    members = [{"submission": first["id"]}, {"kind": "bm25", "options": {"b": 0.4}}]
+    body = {"benchmark": "pets", "kind": "fusion", "name": "Both", "members": members}
+    answer = api.post(URL, body | {"options": {"weights": "2,1"}}, format="json")
+    assert answer.status_code == 201, answer.json()
+    one, other = answer.json()["revision"]["members"]
+    assert set(one) == {"name", "kind", "location", "version", "options", "revision", "system"}
+    assert (one["name"], one["options"]["k1"], one["revision"]) == ("BM25", 0.9, first["revision"]["id"])
+    assert one["system"] == first["system"]["id"]
+    assert (other["options"]["b"], other["revision"], other["system"]) == (0.4, None, None)
+    as_form = body | {"name": "Again", "members": json.dumps(members)}
+    assert api.post(URL, as_form, format="multipart").status_code == 201
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        "bm25",
+        "[{",
+        [1],
+        {"kind": "bm25"},
+        [{"kind": 3}],
+        [{"kind": "bm25", "options": [1]}],
+        [{"name": "bm25"}],
+    ],
+)
+def test_members_of_another_shape_are_refused_with_an_example(
+    api: APIClient, pets: Benchmark, members: Any
+) -> None:
+    body = {"benchmark": "pets", "kind": "fusion", "name": "Both", "members": members}
+    answer = api.post(URL, body, format="json")
+    assert answer.status_code == 400
+    assert "a list of objects, such as" in answer.json()["errors"]["members"][0]
+
+
+def test_a_submission_that_is_not_there_is_no_member(api: APIClient, pets: Benchmark) -> None:
+    members = [{"kind": "bm25"}, {"submission": str(uuid.uuid4())}]
+    body = {"benchmark": "pets", "kind": "fusion", "name": "Both", "members": members}
+    answer = api.post(URL, body, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"]["member-2"][0].startswith("There is no submission")
 
 
 def test_a_form_gives_options_one_by_one_or_as_json(api: APIClient, pets: Benchmark) -> None:

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from leaderboard.boards import entries
 from leaderboard.boards.models import Entry
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Benchmark
 from leaderboard.submissions.models import State
 from tests.factories import (
@@ -368,3 +369,35 @@ def test_no_board_page_holds_an_inline_script_and_only_the_board_loads_plotly(
         assert "script-src 'self'" in response["Content-Security-Policy"].split("; ")
         assert not re.search(r"<script(?![^>]*\bsrc=)", response.text)
         assert ("plotly.min.js" in response.text) == (address == "/leaderboards/two/")
+
+
+def test_a_system_made_of_others_names_and_links_them_and_shows_what_each_has(client: Client) -> None:
+    board = make_benchmark("one", [make_dataset("one")])
+    member = make_revision(make_system(name="MiniLM <b>"), kind="dense", location="org/dense")
+    parts = [
+        Part(
+            "dense", "org/dense", "c0ffee", {"max_length": 64}, {}, member.pk, member.system_id, "MiniLM <b>"
+        )
+    ]
+    parts.append(Part("bm25", name="BM25"))
+    revision = make_revision(
+        make_system(name="Both", family="fusion"), kind="fusion", members=[part.to_json() for part in parts]
+    )
+    submission = make_submission(benchmark=board, revision=revision)
+    measure(submission, board.members()[0].dataset, {"nDCG@10": 0.5, "flops": None})
+    figures = [
+        {"part": "member 1 (dense)", "metrics": {"dimensions": 384}},
+        {"part": "member 2 (bm25)", "metrics": {"flops": 0.5}},
+    ]
+    submission.evaluations.filter(track="sparsity").update(
+        state=State.SUCCEEDED, report={"tracks": {"sparsity": {"members": figures}}}
+    )
+    entries.refresh(submission)
+    text = client.get(f"/systems/{revision.system_id}/").text
+    link = f'<dt>Member 1</dt><dd><a href="/systems/{member.system_id}/">MiniLM &lt;b&gt;</a>'
+    assert link in text
+    assert "max_length 64" in text
+    assert "<dt>Member 2</dt><dd>BM25" in text
+    assert "Save this as <code>fusion.json</code>" in text
+    assert '<th scope="col">member 1 (dense)</th><th scope="col">member 2 (bm25)</th>' in text
+    assert ">384</td>" in text

@@ -12,6 +12,7 @@ from evaluations.datasets import load
 from evaluations.report import read_report
 from evaluations.systems.parse import parse_system
 from leaderboard.boards.recipes import recipe
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, Revision, RevisionFile
 from tests.conftest import ROOT
 from tests.factories import make_dataset, make_revision
@@ -98,9 +99,60 @@ def test_a_submitted_run_is_named_as_it_is_downloaded() -> None:
     upload = RevisionFile(
         revision=revision, dataset=dataset, file="uploads/1/mini.trec.gz", sha256="d" * 64, size_bytes=9
     )
-    found = recipe(revision, dataset, "cpu", upload)
+    found = recipe(revision, dataset, "cpu", {revision.pk: upload})
     assert "--system run:mini.trec.gz --option exhausted=true --dataset mini" in one_line(found.command)
     assert found.needs == (f"mini.trec.gz: the submitted run, sha256 {'d' * 64}",)
+
+
+def composite(kind: str, *members: Part, **fields: object) -> Revision:
+    return make_revision(kind=kind, members=[member.to_json() for member in members], **fields)
+
+
+def test_members_with_settings_as_they_are_are_flags() -> None:
+    dense = Part("dense", "org/name", "c9745ed1", {"precision": "fp32"}, name="MiniLM")
+    both = composite("fusion", dense, Part("bm25", options=BM25), options={"weights": "0.7,0.3"})
+    found = recipe(both, make_dataset("mini", source="mini"), "gpu")
+    assert one_line(found.command) == (
+        "python -m evaluations evaluate --system fusion --member dense:org/name@c9745ed1 --member bm25"
+        " --option weights=0.7,0.3 --dataset mini --device cuda --out out/mini"
+    )
+    assert found.files == ()
+    over = composite(
+        "rerank", Part("bm25", options=BM25), location="org/cross", version="c0ffee",
+        options={"depth": 50, "precision": "fp32", "max_length": None},
+    )  # fmt: skip
+    assert one_line(recipe(over, make_dataset("tiny", source="mini"), "cpu").command).startswith(
+        "python -m evaluations evaluate --system rerank:org/cross@c0ffee --first-stage bm25 --option depth=50"
+        " --dataset mini --precision fp32 --device cpu"
+    )
+
+
+def test_members_that_are_runs_have_names_of_their_own() -> None:
+    dataset = make_dataset("mini", source="mini")
+    runs = [make_revision(kind="run", version=f"sha256:{number}") for number in "12"]
+    parts = [Part("run", version=run.version, revision=run.pk, name=f"Run {run.version[-1]}") for run in runs]
+    uploads = {
+        run.pk: RevisionFile(revision=run, dataset=dataset, file="u/mini.trec", sha256=run.version[-1] * 64)
+        for run in runs
+    }
+    found = recipe(composite("fusion", *parts), dataset, "cpu", uploads)
+    assert "--member run:member-1-mini.trec --member run:member-2-mini.trec" in one_line(found.command)
+    assert found.needs[1] == f"member-2-mini.trec: the submitted run of Run 2, sha256 {'2' * 64}"
+
+
+def test_members_with_settings_of_their_own_are_in_a_file_that_runs(tmp_path: Path) -> None:
+    both = composite(
+        "fusion", Part("bm25", options=BM25 | {"k1": 0.9}), Part("bm25", options=BM25),
+        options={"method": "rrf", "normalisation": None, "rrf_k": 60, "weights": "2,1"},
+    )  # fmt: skip
+    found = recipe(both, make_dataset("mini", source="mini"), "cpu")
+    ((name, content),) = found.files
+    assert name == "fusion.json"
+    (tmp_path / name).write_text(content)
+    spec = parse_system(str(tmp_path / name))
+    assert [member.options["k1"] for member in spec.members] == [0.9, 1.5]
+    assert dict(spec.options) == both.options
+    assert "--system fusion.json --dataset mini --out out/mini" in one_line(found.command)
 
 
 def test_the_printed_command_runs_and_gives_the_same_number(tmp_path: Path) -> None:

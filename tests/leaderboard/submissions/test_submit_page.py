@@ -14,7 +14,7 @@ from evaluations.errors import EvaluationError
 from evaluations.systems import WEB_KINDS, locations
 from leaderboard.submissions.models import Submission
 from tests.evaluations.hostile import forging
-from tests.factories import make_benchmark, make_dataset
+from tests.factories import make_benchmark, make_dataset, make_revision, make_submission, make_system
 
 from .submitting import RUN, upload
 from .test_archives import packed
@@ -100,13 +100,17 @@ def test_each_kinds_page_has_exactly_its_fields(browser, pets, kind):
     specific = set(form.fields) - set(form.base_fields)
     options = {f"option-{option.name}" for option in WEB_KINDS[kind].options}
     place = {
+        "nothing": set(),
         "vocabulary": {"location", "revision"},
         "model": {"location", "revision", "device", "archive"},
         "folder": {"archive"},
         "file": {"file-pets", "archive"},
     }
     timed = {"tracks"} if "latency" in WEB_KINDS[kind].tracks else set()
-    assert specific == options | timed | place[WEB_KINDS[kind].takes]
+    maximum = WEB_KINDS[kind].members.maximum
+    members = {f"member-{place}" for place in range(1, maximum + 1)}
+    searching = {"device", "member-search", "member-searched"} if maximum else set()
+    assert specific == options | timed | place[WEB_KINDS[kind].takes] | members | searching
 
 
 @pytest.mark.parametrize("kind", WEB_KINDS)
@@ -382,6 +386,68 @@ def test_more_than_the_limit_is_turned_away_without_being_parsed_or_kept(browser
     assert "Pack run files with gzip" in text(response)
     assert peak < 16 * 2**20
     assert stream.position == stream.total
+
+
+def test_a_fusion_is_submitted(browser, alice, pets):
+    revision = make_revision(make_system(name="MiniLM"), kind="dense", location="org/dense")
+    theirs = make_submission(benchmark=pets, revision=revision, state="succeeded")
+    fields = {"kind": "fusion", "name": "Both", "option-weights": "0.7,0.3", "device": "gpu"}
+
+    response = browser.post(URL, sent(**fields, **{"member-1": str(theirs.pk), "member-3": "bm25"}))
+
+    submission = Submission.objects.get(owner=alice)
+    assert response["Location"] == f"/submissions/{submission.pk}/"
+    assert [part.name for part in submission.revision.made_of] == ["MiniLM", "BM25"]
+    assert (submission.revision.options["weights"], submission.device) == ("0.7,0.3", "gpu")
+    page = text(browser.get(response["Location"]))
+    assert f'<dt>Member 1</dt><dd><a href="/systems/{theirs.revision.system_id}/">MiniLM</a>' in page
+    assert "<dt>Member 2</dt><dd>BM25" in page
+
+
+def test_a_reranker_is_submitted_over_bm25(browser, pets, known_model):
+    browser.post(URL, sent(kind="rerank", name="Cross", location=known_model, **{"member-1": "bm25"}))
+
+    revision = Submission.objects.get().revision
+    assert (revision.location, [part.kind for part in revision.made_of]) == ("org/model", ["bm25"])
+
+
+def test_members_that_do_not_fit_are_said_beside_their_list_and_stay_chosen(browser, pets):
+    response = browser.post(URL, sent(kind="fusion", **{"member-1": "bm25"}))
+
+    assert response.status_code == 422
+    assert "Fusion needs 2 to 8 members; 1 given." in text(response)
+    assert '<a href="#id_member-2">Member 2</a>' in text(response)
+    assert '<option value="bm25" selected>' in text(response)
+
+
+def test_a_search_for_members_submits_nothing_and_keeps_what_was_typed(browser, alice, pets):
+    for name in ("MiniLM", "Contriever"):
+        revision = make_revision(make_system(alice, name=name), kind="dense")
+        make_submission(owner=alice, benchmark=pets, revision=revision, state="succeeded")
+    fields = {"kind": "fusion", "name": "Both", "member-1": "bm25", "member-search": "mini"}
+
+    found = browser.post(URL, sent(**fields, **{"member-searched": ""}))
+
+    assert found.status_code == 200
+    assert Submission.objects.filter(revision__kind="fusion").count() == 0
+    form = found.context["form"]
+    labels = [label for _, label in form.fields["member-2"].widget.choices]
+    assert [label.split(" (")[0] for label in labels] == [
+        "choose one",
+        "BM25 with its settings as they are",
+        "MiniLM",
+    ]
+    assert (form["name"].value(), form["member-1"].value()) == ("Both", "bm25")
+    assert form["member-searched"].value() == "mini"
+    again = browser.post(URL, sent(**fields, **{"member-searched": "mini"}))
+    assert again.status_code == 422  # what is searched for already is no search any more
+
+
+def test_an_option_that_may_stay_unset_is_offered_unset(browser, pets):
+    """A list without an empty line would send its first choice for everyone."""
+    form = browser.get(URL, {"kind": "fusion"}).context["form"]
+
+    assert form.fields["option-normalisation"].widget.choices[0] == ("", "not set")
 
 
 def test_the_number_of_queries_does_not_grow_with_the_board(browser, django_assert_num_queries):
