@@ -179,7 +179,7 @@ def test_the_recipe_says_what_to_download_and_where_to_unpack_it(browser, pets):
         (RevisionFile.objects.get(revision__kind="dense"), "./model", "model.zip"),
         (RevisionFile.objects.get(revision__kind="vectors"), "./vectors", "vectors.tar"),
     ):
-        found = recipe(file.revision, dataset, "cpu", file)
+        found = recipe(file.revision, dataset, "cpu", {file.revision_id: file})
         version = f"@{file.revision.version}" if file.revision.kind == "dense" else ""
         assert f"--system {file.revision.kind}:{place}{version}" in found.command
         assert download_name(file) == called
