@@ -72,7 +72,8 @@ SUBMISSION = inline_serializer(
 UPLOAD: dict[str, Any] = {
     "type": "object",
     "description": "The same fields, options and members as JSON, and files. Runs: one `file-DATASET` each,"
-    " or one zip as `archive`. A model in place of `location`, or vectors: a zip, tar or tar.gz as `archive`.",
+    " or one zip as `archive`. A model in place of `location`, or vectors: a zip, tar or tar.gz as"
+    " `archive`.",
     "properties": {
         "benchmark": {"type": "string"},
         "kind": {"type": "string", "enum": list(WEB_KINDS)},
