@@ -15,7 +15,8 @@ from evaluations.artefacts import RUN, write_arrays, write_per_query, write_run
 from evaluations.datasets import Dataset
 from evaluations.errors import EvaluationError
 from evaluations.latency.baseline import Baseline
-from evaluations.latency.session import Settings
+from evaluations.latency.operating_points import PointTimer
+from evaluations.latency.session import Settings, distinct_queries
 from evaluations.latency.track import measure_latency
 from evaluations.progress import Progress
 from evaluations.protocol import (
@@ -214,8 +215,21 @@ def _swept(
         depth=_depth(dataset),
         out=request.out,
         progress=progress,
+        stopwatch=_stopwatch(request, system, dataset) if "latency" in request.tracks else None,
     )
     return sweeps.measured(request.sweeps, bench)
+
+
+def _stopwatch(request: Request, system: System, dataset: Dataset) -> sweeps.Stopwatch | None:
+    """Points are timed on processors, where the searches of changed vectors are."""
+    assert isinstance(system, Timed)  # noqa: S101 - as above
+    assert dataset.documents is not None  # noqa: S101 - as above
+    path = system.query_path(request.latency.k, threads=1)
+    if path.device != "cpu":
+        return None
+    texts = distinct_queries(dataset)
+    timer = PointTimer.of(path, dataset.documents, texts, request.latency.k, request.latency.schedule)
+    return sweeps.Stopwatch(timer, path, dataset.queries, request.latency.k)
 
 
 def _curves(measured: Report) -> tuple[sweeps.FoundCurve, ...]:

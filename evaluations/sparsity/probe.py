@@ -40,7 +40,7 @@ def probed(model: ProbedModel, sample: Sample) -> Findings:
     activations = ActivationProbe(model.module)
     attention = AttentionProbe(model.module)
     experts = ExpertProbe(model.module, routing)
-    with eager(_transformers(model.module)):
+    with eager(transformers_in(model.module)):
         with _attached(activations, attention, experts):
             compute = _compute(model, sample)
         activations.second_pass()
@@ -89,7 +89,7 @@ def _attached(*probes: Probe) -> Iterator[None]:
             handle.remove()
 
 
-def _transformers(module: nn.Module) -> list[PreTrainedModel]:
+def transformers_in(module: nn.Module) -> list[PreTrainedModel]:
     """The outermost ones: their implementations reach those inside."""
     found: list[PreTrainedModel] = []
     for child in module.modules():

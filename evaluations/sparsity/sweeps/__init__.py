@@ -13,12 +13,13 @@ from evaluations.sparsity.sweeps.registry import SWEEPS
 from evaluations.sparsity.sweeps.subject import LoadedSubject, device_of
 from evaluations.sparsity.sweeps.tables import SWEEPS as SWEEPS_TABLE
 from evaluations.sparsity.sweeps.tables import SWEEPS_PER_QUERY
+from evaluations.sparsity.sweeps.timing import Stopwatch
 from evaluations.sparsity.sweeps.vectors import Encoded, Searcher
 from evaluations.sparsity.sweeps.verdicts import verdict_lines
 
 __all__ = [
     "SWEEPS", "SWEEPS_PER_QUERY", "SWEEPS_TABLE", "Bench", "Curve", "Encoded", "FoundCurve", "Judged",
-    "LoadedSubject", "Point", "Searcher", "Sweep", "Values", "Variant", "curves_of", "device_of", "judged",
-    "measured", "parse_sweep", "parse_sweeps", "run_name", "run_names", "sweep_of", "sweeps_for",
-    "verdict_lines",
+    "LoadedSubject", "Point", "Searcher", "Stopwatch", "Sweep", "Values", "Variant", "curves_of",
+    "device_of", "judged", "measured", "parse_sweep", "parse_sweeps", "run_name", "run_names",
+    "sweep_of", "sweeps_for", "verdict_lines",
 ]  # fmt: skip

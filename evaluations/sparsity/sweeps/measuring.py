@@ -19,6 +19,7 @@ from evaluations.sparsity.sweeps.figures import figures
 from evaluations.sparsity.sweeps.grammar import Curve
 from evaluations.sparsity.sweeps.points import FoundCurve, Point, details, run_name
 from evaluations.sparsity.sweeps.subject import LoadedSubject, encoded_by
+from evaluations.sparsity.sweeps.timing import Stopwatch
 from evaluations.sparsity.sweeps.vectors import Encoded, Searcher, require_something
 from evaluations.systems.base import Run, System
 from evaluations.tracks import Findings
@@ -30,7 +31,10 @@ _GAPS = (EvaluationError, ArithmeticError, ValueError, IndexError, RuntimeError,
 
 @dataclass(frozen=True)
 class Bench:
-    """What every point needs. `final` makes of what was found to `depth` the run that is judged."""
+    """What every point needs. `final` makes of what was found to `depth` the run that is judged.
+
+    `stopwatch` None: points are not timed.
+    """
 
     subject: LoadedSubject
     dataset: Dataset
@@ -39,6 +43,7 @@ class Bench:
     depth: int
     out: Path
     progress: Progress
+    stopwatch: Stopwatch | None = None
 
     def run(self, encoded: Encoded) -> Run:
         require_something(encoded)
@@ -72,6 +77,8 @@ def _unmodified(curve: Curve, bench: Bench) -> Point:
         encoded = bench.subject.encoded  # taken here, before a model encodes again
         facts = curve.sweep.unmodified(bench.subject)
         metrics = figures(encoded, facts, bench.searcher)
+        if bench.stopwatch is not None:
+            metrics |= bench.stopwatch.unmodified(bench.subject.system)
     except _GAPS as error:
         return Point(None, reason=_reason(error), code=_code(error))
     return Point(None, facts.axis, facts.level, metrics)
@@ -97,13 +104,19 @@ def _changed(curve: Curve, value: str, bench: Bench) -> tuple[Run, Facts, dict[s
         with bench.progress.stage("sweeping"):
             changed = variant.vectors(bench.subject.encoded, value)
         run = bench.run(changed.encoded)
-        return run, changed.facts, figures(changed.encoded, changed.facts, bench.searcher)
+        metrics = figures(changed.encoded, changed.facts, bench.searcher)
+        if bench.stopwatch is not None:
+            metrics |= bench.stopwatch.of_vectors(changed.encoded)
+        return run, changed.facts, metrics
     assert variant.model is not None  # noqa: S101 - a variant changes the one or the other
     with variant.model(bench.subject, value) as altered, _renamed(altered, f"{curve.name}={value}", bench):
         encoded = _encoded(altered.system, variant.sides, bench)
         facts = altered.facts()
         run = bench.run(encoded)
-    return run, facts, figures(encoded, facts, bench.searcher)
+        metrics = figures(encoded, facts, bench.searcher)
+        if bench.stopwatch is not None:
+            metrics |= bench.stopwatch.of_model(altered.system, encoded)
+    return run, facts, metrics
 
 
 @contextmanager

@@ -1,0 +1,57 @@
+"""Sweeps with the latency track: each point has its milliseconds."""
+
+import pytest
+
+from evaluations import pipeline
+from evaluations.latency.schedule import Schedule
+from evaluations.latency.session import Settings
+from evaluations.sparsity.sweeps import parse_sweeps
+from evaluations.systems.parse import parse_system
+from tests.evaluations.latency.stand_ins import waiting_path
+from tests.evaluations.sweeps import models
+from tests.evaluations.systems import tiny_sparse
+
+QUICK = Settings(schedule=Schedule(block_s=0.0), throughput=None, engines=False)
+TIMES = ("query_latency_p50_ms", "query_search_latency_p50_ms", "query_speedup_realised")
+
+
+@pytest.fixture(autouse=True)
+def _calm(monkeypatch):
+    """Quick references, and gates that let every session pass: these tests run on busy machines."""
+    monkeypatch.setattr("evaluations.latency.gates.rejection", lambda _: None)
+    monkeypatch.setattr("evaluations.latency.references.scan_path", lambda *_: waiting_path(search_ms=0.2))
+    monkeypatch.setattr("evaluations.latency.references.encoder_path", lambda *_: waiting_path(encode_ms=0.4))
+
+
+def points(system, out, sweep):
+    spec = parse_system(system)
+    tracks = ("retrieval", "sparsity", "latency")
+    curves = parse_sweeps([sweep], spec.kind)
+    request = pipeline.Request(spec, out, tracks, models.RUNTIME, latency=QUICK, sweeps=curves)
+    report = pipeline.evaluate(request, models.dataset())
+    (curve,) = report.tracks["sparsity"].details["sweeps"]
+    assert [point["reason"] for point in curve["points"]] == [None] * len(curve["points"])
+    return [point["metrics"] for point in curve["points"]]
+
+
+def test_points_of_changed_vectors_have_their_times(tmp_path, tiny):
+    unmodified, whole, half = points(f"dense:{tiny}", tmp_path, "dimensions=16,8")
+    for point in (unmodified, whole, half):
+        assert all(point[name] > 0 for name in TIMES)
+    assert unmodified["query_speedup_realised"] == 1.0
+    assert whole["query_speedup_realised"] == pytest.approx(1.0, rel=0.5)
+    assert "query_flop_removed_share" not in whole
+
+
+def test_points_of_a_pruned_model_say_what_was_claimed_beside_what_was_realised(tmp_path, tiny):
+    unmodified, pruned = points(f"dense:{tiny}", tmp_path, "weights=99")
+    assert all(pruned[name] > 0 for name in TIMES)
+    assert 0.3 < pruned["query_flop_removed_share"] < 1.0
+    assert pruned["query_speedup_realised"] == pytest.approx(1.0, rel=0.5)  # no product skips a zero
+    assert unmodified["query_speedup_realised"] == 1.0
+
+
+def test_points_of_sparse_vectors_are_searched_for_as_they_were_changed(tmp_path):
+    folder = tiny_sparse.one_of_each_form(tmp_path / "models").router
+    _, fewer = points(f"sparse:{folder}", tmp_path / "out", "document-terms=1")
+    assert all(fewer[name] > 0 for name in TIMES)
