@@ -62,13 +62,25 @@ def _problem(identity: Identity) -> str:
     """Why this machine's numbers must not count; empty where they may."""
     if not settings.BASELINE_CHECK:
         return ""
+    with host.one_of_host("baseline", _check_stopping):  # of workers that start together one checks for all
+        known = _known(identity)
+    failed = [check for check in known.values() if check.outcome == BaselineCheck.Outcome.FAILED]
+    return "; ".join(_sentence(check) for check in failed)
+
+
+def _check_stopping() -> None:
+    if host.stopping.is_set():
+        raise ShuttingDown
+
+
+def _known(identity: Identity) -> dict[str, BaselineCheck]:
+    """The last day's check of each reference; measured now where there is none, or one failed."""
     known = {check.system: check for check in registry.fresh_checks(identity)}
     if not known or any(check.outcome == BaselineCheck.Outcome.FAILED for check in known.values()):
         for found in baseline.reproductions(identity.device):
             registry.record_check(identity, found)
         known = {check.system: check for check in registry.fresh_checks(identity)}
-    failed = [check for check in known.values() if check.outcome == BaselineCheck.Outcome.FAILED]
-    return "; ".join(_sentence(check) for check in failed)
+    return known
 
 
 def _sentence(check: BaselineCheck) -> str:

@@ -34,6 +34,14 @@ def only_latency_worker() -> Iterator[None]:
 
 
 @contextmanager
+def one_of_host(name: str, check: Callable[[], None]) -> Iterator[None]:
+    """Wait until no other worker of this host does what has this name; `check` raises to stop waiting."""
+    with _lock_file(f"{name}.lock") as lock:
+        _wait_for(lock, fcntl.LOCK_EX, check)
+        yield
+
+
+@contextmanager
 def turn(*, alone: bool, check: Callable[[], None]) -> Iterator[None]:
     """Wait for the host: `alone` for latency, together with others otherwise. `check` raises to stop waiting.
 
@@ -43,10 +51,14 @@ def turn(*, alone: bool, check: Callable[[], None]) -> Iterator[None]:
         with _lock_file("gate.lock") as gate:
             mode = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
             for each in (gate, lock):
-                while not _locked(each, mode):
-                    check()
-                    stopping.wait(POLL_SECONDS)
+                _wait_for(each, mode, check)
         yield
+
+
+def _wait_for(lock: IO[str], mode: int, check: Callable[[], None]) -> None:
+    while not _locked(lock, mode):
+        check()
+        stopping.wait(POLL_SECONDS)
 
 
 @contextmanager
