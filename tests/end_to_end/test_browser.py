@@ -73,7 +73,7 @@ def submit(page: Page, kind: str, **fields: str) -> None:
     measure = page.locator("#submission [name=tracks]")
     if measure.count():
         measure.select_option(label="Quality and sparsity: no times")
-    page.locator("#submission button[type=submit]").click()
+    page.get_by_role("button", name="Submit to Mini").click()
     expect(page).to_have_url(re.compile(r"/submissions/[0-9a-f-]{36}/"))
 
 
@@ -127,8 +127,41 @@ def test_a_refused_form_says_where_and_keeps_what_was_typed(page: Page) -> None:
     page.goto("/submit/?kind=dense&benchmark=mini")
     page.locator("#submission [name=name]").fill("My model")
     page.locator("#submission [name=location]").fill("../../etc/passwd")
-    page.locator("#submission button[type=submit]").click()
+    page.get_by_role("button", name="Submit to Mini").click()
     expect(page.get_by_role("alert")).to_contain_text("ORG/NAME")
     expect(page.locator("#submission [name=name]")).to_have_value("My model")
     page.goto("/submissions/")
     expect(page.locator("tbody tr")).to_have_count(0)
+
+
+def test_a_fusion_is_made_of_what_is_chosen_from_the_list(page: Page) -> None:
+    console = Console(page)
+    sign_up(page, "alice")
+    submit(page, "BM25", name="Words of mine")
+    watch(page)
+    page.goto("/submit/?kind=fusion&benchmark=mini")
+    page.locator("[name=name]").fill("Twice the same")
+    page.locator("[name=member-1]").select_option(label="BM25 with its settings as they are")
+    page.locator("[name=member-search]").fill("words of")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator("[name=name]")).to_have_value("Twice the same")
+    expect(page.locator("[name=member-1]")).to_have_value("bm25")
+    chosen = page.locator("[name=member-2] option").filter(has_text="Words of mine")
+    page.locator("[name=member-2]").select_option(chosen.get_attribute("value"))
+    page.get_by_text("Settings of Fusion").click()
+    page.locator("[name=option-weights]").fill("1")
+    page.get_by_role("button", name="Submit to Mini").click()
+    expect(page.get_by_role("alert")).to_contain_text("must be 2 numbers, one a member")
+    page.locator("[name=option-weights]").fill("0.7,0.3")
+    page.get_by_role("button", name="Submit to Mini").click()
+    expect(page.get_by_role("link", name="Words of mine")).to_be_visible()
+    watch(page)
+    page.get_by_role("link", name="See the leaderboard").click()
+    expect(page.locator("#board tbody tr")).to_have_count(2)
+    figures = page.locator("#board tbody tr td:nth-child(3)").all_inner_texts()
+    assert len(set(figures)) == 1, figures  # lists that are equal, fused, keep their order
+    page.get_by_role("link", name="Twice the same").last.click()
+    page.get_by_text("What each part has by itself").click()
+    expect(page.get_by_role("columnheader", name="member 2 (bm25)")).to_be_visible()
+    # the refusal above is a 422, which browsers complain of
+    assert [each for each in console.complaints if " 422 " not in each] == []

@@ -12,7 +12,9 @@ from django.core.files.storage import default_storage
 from evaluations.errors import EvaluationError
 from evaluations.systems import locations
 from leaderboard.boards.models import Measurement
+from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import RevisionFile
+from leaderboard.submissions.models import Artefact
 from tests.evaluations.hostile import forging
 from tests.leaderboard.submissions.test_packed import LINES, in_folders
 from workers import prepare, tasks, workspace
@@ -50,6 +52,20 @@ def test_vectors_are_unpacked_and_searched(submit, files):
     # DCG 2 of 2 + 1/log2(3), and 1; their mean.
     expected = (2 / (2 + 0.6309297535714575) + 1) / 2
     assert Measurement.objects.get(metric="nDCG@10").value == pytest.approx(expected)
+    assert list(workspace.attempts_folder().iterdir()) == []
+
+
+def test_an_archive_is_unpacked_where_it_is_a_members(submit):
+    """The words have no weight: that d1 comes before d2 for q1, whose ids fall, the vectors say."""
+    vectors = sent(submit, forging.zipped(LINES), LINES, "vectors").revision
+    member = Part("vectors", "", vectors.version, {}, vectors.files, vectors.pk, name="Vectors")
+    members = [Part("bm25", name="BM25").to_json(), member.to_json()]
+    options = {"method": "rrf", "weights": "0,1"}
+    done = evaluated(submit(kind="fusion", members=members, options=options))
+    assert (done.state, done.error_message) == ("succeeded", "")
+    assert Measurement.objects.get(metric="nDCG@10").value == 1.0
+    command = json.loads(Artefact.objects.get(name="report.json").file.read())["provenance"]["command"]
+    assert "--member bm25 --member vectors:./member-2-vectors " in command
     assert list(workspace.attempts_folder().iterdir()) == []
 
 

@@ -140,6 +140,17 @@ def test_members_that_are_runs_have_names_of_their_own() -> None:
     assert found.needs[1] == f"member-2-mini.trec: the submitted run of Run 2, sha256 {'2' * 64}"
 
 
+def test_a_member_that_was_an_archive_is_a_folder_of_its_own() -> None:
+    dataset = make_dataset("mini", source="mini")
+    model = make_revision(kind="dense", version="sha256:0123456789abcdef")
+    part = Part("dense", version=model.version, revision=model.pk, name="Mine")
+    upload = RevisionFile(revision=model, dataset=None, file="u/1/archive.tar.gz", sha256="a" * 64)
+    found = recipe(composite("fusion", Part("bm25", options=BM25), part), dataset, "cpu", {model.pk: upload})
+    assert "--member bm25 --member dense:./member-2-model@sha256:0123456789abcdef" in one_line(found.command)
+    assert found.needs[0].startswith("member-2-model.tar.gz: the submitted archive of Mine, sha256 aaaa")
+    assert "so that ./member-2-model holds config.json" in found.needs[0]
+
+
 def test_members_with_settings_of_their_own_are_in_a_file_that_runs(tmp_path: Path) -> None:
     both = composite(
         "fusion", Part("bm25", options=BM25 | {"k1": 0.9}), Part("bm25", options=BM25),
