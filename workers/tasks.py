@@ -10,7 +10,7 @@ from leaderboard.broker import EVALUATE
 from leaderboard.submissions import lifecycle
 from leaderboard.submissions.lifecycle import Claim, LeaseLost
 
-from . import artefacts, host, reports, runner, workspace
+from . import artefacts, calibration, host, reports, runner, workspace
 from .celery import app
 from .heartbeat import Heartbeat, ShuttingDown
 
@@ -52,6 +52,8 @@ def attempt(claim: Claim) -> None:
             results.commit(claim, report, stored)
     except ShuttingDown:
         lifecycle.release(claim)
+    except calibration.TooNoisy as noisy:
+        lifecycle.reject(claim, noisy.profile, noisy.reason)
     except EvaluationError as error:
         logger.warning("submission %s: %s", claim.submission_id, error)
         lifecycle.fail(claim, error.code, error.message)

@@ -126,9 +126,9 @@ def record_calibration(profile: str, times_ms: Mapping[str, float], rejected: st
 
 
 def calibration_is_due(profile: str) -> bool:
-    """Whether a day has passed since the last try, accepted or not."""
+    """Whether a day has passed since the last one that counts; one on a noisy machine is tried again."""
     recent = Calibration.objects.filter(
-        profile=profile, is_retired=False, measured_at__gt=Now() - CALIBRATION_HOLDS
+        profile=profile, rejected="", is_retired=False, measured_at__gt=Now() - CALIBRATION_HOLDS
     )
     return not recent.exists()
 

@@ -22,9 +22,17 @@ def main() -> int:
         path.write_text(json.dumps(system))
         if behave:
             BEHAVIOURS[behave.partition(":")[0]](behave.partition(":")[2])
+    if sys.argv[1] == "host":
+        return calibrate(Path(argument("--write")))
     from evaluations.cli import main as real
 
     return real()
+
+
+def calibrate(path: Path) -> int:
+    """A host that is always the same: the machine that runs the tests is not."""
+    path.write_text(json.dumps({"times_ms": {"bm25 cpu 1 p50": 0.05, "scan cpu 1 p50": 20.0}}))
+    return 0
 
 
 def argument(name: str) -> str:

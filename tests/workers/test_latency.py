@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 
 from leaderboard.boards.models import Entry, Measurement
+from leaderboard.hosts import registry
 from leaderboard.hosts.models import Calibration, HostProfile
 from leaderboard.submissions.models import Evaluation, Submission, Track
 from tests.factories import make_revision, make_submission
-from workers import tasks
+from workers import calibration, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,9 +53,8 @@ def test_a_session_is_published_with_its_host_its_times_and_intervals(timed):
 def test_a_host_is_calibrated_before_its_first_session_and_not_again_that_day(timed):
     submission = timed()
     evaluate(submission)
-    [calibration] = Calibration.objects.all()
-    assert calibration.rejected == ""
-    assert all(value > 0 for value in calibration.times_ms.values())
+    [kept] = Calibration.objects.all()
+    assert (kept.rejected, kept.times_ms["scan cpu 1 p50"]) == ("", 20.0)
     Evaluation.objects.filter(submission=submission).update(state="queued", not_before=None)
     evaluate(submission)
     assert Calibration.objects.count() == 1
@@ -78,3 +78,21 @@ def test_times_do_not_stand_in_the_way_of_quality(timed):
     entry = Entry.objects.get(submission=submission)
     assert (entry.average, entry.host) == (1.0, "")
     assert not any("latency" in name for name in entry.metrics)
+
+
+def test_a_host_whose_calibrations_disagree_rejects_the_session_and_is_calibrated_again(timed, monkeypatch):
+    found = iter([{"bm25 cpu 1 p50": 1.0}, {"bm25 cpu 1 p50": 1.06}])
+    monkeypatch.setattr(calibration, "_measured", lambda *_: next(found))
+    waiting = evaluate(timed())
+    assert waiting.state == "queued"
+    [rejection] = waiting.rejections
+    assert "bm25 cpu 1 p50 took 1 ms and then 1.06 ms (6.0% apart, limit 5%)" in rejection["reason"]
+    [kept] = Calibration.objects.all()
+    assert kept.rejected
+    assert registry.baseline(kept.profile_id) == {}
+    assert registry.calibration_is_due(kept.profile_id)
+
+
+def test_calibrations_within_a_twentieth_agree():
+    assert calibration.disagreement({"a": 1.0, "b": 2.0}, {"a": 1.04, "b": 1.91, "c": 9.0}) == ""
+    assert calibration.disagreement({"a": 1.0, "b": 2.0}, {"a": 1.05, "b": 1.89}).startswith("b took 2 ms")

@@ -26,6 +26,13 @@ def fact(value: object) -> str:
 
 
 @register.filter
+def short(system: str) -> str:
+    """Without the organisation: `dense: all-MiniLM-L6-v2`."""
+    kind, colon, location = system.partition(":")
+    return f"{kind}: {location.rpartition('/')[2]}" if colon else system
+
+
+@register.filter
 def commas(text: str) -> str:
     return text.replace(",", ", ")
 
