@@ -25,8 +25,8 @@ def job(pets, tmp_path):
 @pytest.mark.django_db
 def test_bm25_over_words_has_no_model(job, tmp_path):
     of_words = job(kind="bm25", options={})
-    assert runner.wanted(of_words)["model"] is None
-    (tmp_path / FETCHED).write_text(json.dumps({"model": None}))
+    assert [part["model"] for part in runner.wanted(of_words)["parts"]] == [None]
+    (tmp_path / FETCHED).write_text(json.dumps({"folders": [None]}))
     system = runner.system(of_words)
     assert (system["location"], system["revision"]) == (None, None)
 
@@ -34,7 +34,8 @@ def test_bm25_over_words_has_no_model(job, tmp_path):
 @pytest.mark.django_db
 def test_the_model_whose_vocabulary_bm25_takes_is_fetched(job, tmp_path):
     of_tokens = job(kind="bm25", location="org/name", version="c0ffee", options={"stemmer": "none"})
-    found = runner.wanted(of_tokens)["model"]
+    (part,) = runner.wanted(of_tokens)["parts"]
+    found = part["model"]
     assert (found["location"], found["revision"]) == ("org/name", "c0ffee")
-    (tmp_path / FETCHED).write_text(json.dumps({"model": "/models/org/name"}))
+    (tmp_path / FETCHED).write_text(json.dumps({"folders": ["/models/org/name"]}))
     assert runner.system(of_tokens)["location"] == "/models/org/name"
