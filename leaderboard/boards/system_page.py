@@ -17,6 +17,7 @@ from .part_figures import PartFigures, part_figures
 from .profile import Group, Inside, groups_of, inside_of
 from .provenance import Provenance, provenance
 from .recipes import Recipe, recipe
+from .timing import Session, Withheld, sessions_of, withheld_of
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Result:
     lines: Sequence[Line]
     datasets: Sequence[DatasetResult]
     profile: Sequence[Group]
+    sessions: Sequence[Session] = ()
+    withheld: Sequence[Withheld] = ()
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -103,7 +106,7 @@ class Result:
 
 
 def results_of(system: System) -> list[Result]:
-    """The system's rows on every board, best-known board first. Six queries."""
+    """The system's rows on every board, best-known board first. Seven queries."""
     entries = (
         Entry.objects.filter(revision__system=system, is_current=True)
         .select_related("benchmark", "revision", "submission")
@@ -113,7 +116,15 @@ def results_of(system: System) -> list[Result]:
     evaluations = _evaluations(listed)
     parts = [part for entry in listed for part in entry.revision.parts]
     uploads = _uploads({part.revision for part in parts if part.revision})
-    return [_result(entry, evaluations.get(entry.submission_id, []), uploads) for entry in listed]
+    withheld = withheld_of(listed)
+    return [
+        replace(
+            _result(entry, evaluations.get(entry.submission_id, []), uploads),
+            sessions=sessions_of(evaluations.get(entry.submission_id, [])),
+            withheld=withheld.get(entry.submission_id, []),
+        )
+        for entry in listed
+    ]
 
 
 def submissions_of(system: System) -> QuerySet[Submission]:

@@ -36,6 +36,7 @@ class Style(Enum):
     OPERATIONS = "operations"  # 5.43 GFLOP
     NUMBER = "number"
     MILLISECONDS = "milliseconds"
+    SECONDS = "seconds"
     TIMES = "times"  # 1.25 ×
 
 
@@ -108,5 +109,6 @@ _FORMATS: dict[Style, Callable[[float], str]] = {
     Style.OPERATIONS: lambda value: _scaled(value, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP")),
     Style.NUMBER: _three_digits,
     Style.MILLISECONDS: lambda value: f"{_three_digits(value)}{NBSP}ms",
+    Style.SECONDS: lambda value: f"{_three_digits(value)}{NBSP}s",
     Style.TIMES: lambda value: f"{_three_digits(value)}{NBSP}×",
 }
