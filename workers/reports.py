@@ -28,7 +28,7 @@ def publishable(report: Report, claim: Claim, submission: Submission, dataset: D
     if members:
         own["members"] = _renamed(found if isinstance(found, list) else [], members)
     worker = {
-        "command": _recipe(revision, dataset, submission.device),
+        "command": _recipe(revision, dataset, submission.device) + _latency_flags(claim),
         "worker": claim.worker,
         "attempt": claim.attempt,
     }
@@ -90,6 +90,11 @@ def _check_tracks(report: Report, claim: Claim, dataset: Dataset) -> None:
             f"this worker measures {dataset.name} by protocol {found}, and the board by {dataset.protocol};"
             " this is the operator's to mend",
         )
+
+
+def _latency_flags(claim: Claim) -> str:
+    """A session is a command of its own: nothing else is to run in its process."""
+    return f" --tracks {Track.LATENCY.value}" if Track.LATENCY in claim.tracks else ""
 
 
 def _recipe(revision: Revision, dataset: Dataset, device: str) -> str:

@@ -20,7 +20,9 @@ FOUND = {
     "harness_overhead_p50_us": 0.38,
     "queries": {"distinct": 60, "timed": 1000, "looped": True},
     "host": {"facts": {"cpu": "Test processor", "cores": 2}},
-    "gates": [{"name": "bm25 variation", "state": "passed"}, {"name": "thermal throttling", "state": "unknown"}],
+    "gates": [
+        {"name": "bm25 variation", "state": "passed"}, {"name": "thermal throttling", "state": "unknown"}
+    ],
     "engines": [
         {"engine": "seismic", "version": "0.5", "recall@10": 0.99, "search_latency_p50_ms": 0.2,
          "exact_search_latency_p50_ms": 0.4}
