@@ -1,10 +1,13 @@
 """Batches by a budget of tokens. Each text is tokenised once; a batch is padded to its own longest text.
 
 The texts go in sorted by tokens, longest first: batches pad little, and one too large for the memory fails
-at once.
+at once. On a processor several batches run at once, each on a thread of its own: within one, threads would
+wait for each other after every product.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from evaluations.encoding.forms import Form, V
+from evaluations.encoding.settings import Settings
 from evaluations.systems.base import Side
 
 Features = Mapping[str, Any]
 
+LEAST_TOKENS = 256
 GROUP = 256  # texts tokenised at once
 OUTPUT_BYTES = 1 << 29  # of a batch: a language model's head gives every token a number for every term
 _FLOAT_BYTES = 4
@@ -53,46 +58,84 @@ class Budget:
     texts: int
 
     @classmethod
-    def of(cls, model: TextModel[Any], batch_tokens: int) -> "Budget":
-        numbers = OUTPUT_BYTES // _FLOAT_BYTES
+    def of(cls, model: TextModel[Any], batch_tokens: int, lanes: int) -> "Budget":
+        numbers = OUTPUT_BYTES // _FLOAT_BYTES // lanes
         by_output = numbers // max(1, model.floats_per_token)
         return cls(max(1, min(batch_tokens, by_output)), max(1, numbers // max(1, model.floats_per_text)))
 
-    def cut(self, lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-        """First and last of each batch, of descending lengths."""
+    def cut(self, lengths: NDArray[np.int64], lanes: int) -> Iterator[tuple[int, int]]:
+        """First and last of each batch, of descending lengths; smaller where few would leave lanes idle."""
+        tokens = min(self.tokens, max(LEAST_TOKENS, int(lengths.sum()) // lanes))
         start = 0
         while start < len(lengths):
-            fitting = self.tokens // max(1, int(lengths[start]))
+            fitting = tokens // max(1, int(lengths[start]))
             end = start + max(1, min(fitting, self.texts))
             yield start, min(end, len(lengths))
             start = end
+
+
+Batch = tuple[NDArray[np.int64], Features]
 
 
 def encoded(
     model: TextModel[V],
     texts: Sequence[Any],
     side: Side,
-    batch_tokens: int,
+    settings: Settings,
     advance: Callable[[Sequence[int]], None],
 ) -> V:
     """The vectors of the texts in their order. `advance` is told the places of those just done.
 
     The texts may be pairs, where the model's `tokenise` takes pairs.
     """
-    batches = _batches(model, texts, side, Budget.of(model, batch_tokens))
+    lanes = _lanes(model.module, settings)
+    batches = _batches(model, texts, side, Budget.of(model, settings.batch_tokens, lanes), lanes)
     parts: list[V] = []
     order: list[NDArray[np.int64]] = []
-    for places, features in batches:
-        parts.append(model.forward(features, side))
+    for places, vectors in _forward(model, side, batches, settings, lanes):
+        parts.append(vectors)
         order.append(places)
         advance(places.tolist())
     back = np.argsort(np.concatenate(order))
     return model.form.take(model.form.join(parts), back)
 
 
+def _lanes(module: torch.nn.Module, settings: Settings) -> int:
+    """Batches at once on a processor, each on one thread, which never waits for another within a layer.
+
+    One where somebody listens to the modules: hooks need not expect several threads.
+    """
+    if settings.device != "cpu" or any(
+        each._forward_hooks or each._forward_pre_hooks for each in module.modules()
+    ):
+        return 1
+    return settings.threads
+
+
+def _forward(
+    model: TextModel[V], side: Side, batches: Iterable[Batch], settings: Settings, lanes: int
+) -> Iterator[tuple[NDArray[np.int64], V]]:
+    def forward(batch: Batch) -> tuple[NDArray[np.int64], V]:
+        places, features = batch
+        with settings.running():  # in the thread that runs it: gradients and precision are a thread's own
+            return places, model.forward(features, side)
+
+    if lanes == 1:
+        yield from map(forward, batches)
+        return
+    with settings.one_thread_each(), ThreadPoolExecutor(lanes, thread_name_prefix="encoding") as pool:
+        waiting: deque[Future[tuple[NDArray[np.int64], V]]] = deque()
+        for batch in batches:
+            waiting.append(pool.submit(forward, batch))
+            if len(waiting) > 2 * lanes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def _batches(
-    model: TextModel[Any], texts: Sequence[Any], side: Side, budget: Budget
-) -> Iterator[tuple[NDArray[np.int64], Features]]:
+    model: TextModel[Any], texts: Sequence[Any], side: Side, budget: Budget, lanes: int
+) -> Iterator[Batch]:
     by_length = np.argsort([-_characters(text) for text in texts], kind="stable")
     groups = [by_length[start : start + GROUP] for start in range(0, len(texts), GROUP)]
     first = model.tokenise([texts[place] for place in groups[0]], side)
@@ -105,7 +148,7 @@ def _batches(
     tokens += [Tokens(model.tokenise([texts[place] for place in group], side)) for group in groups[1:]]
     lengths = np.concatenate([each.lengths for each in tokens])
     order = np.argsort(-lengths, kind="stable")
-    for start, end in budget.cut(lengths[order]):
+    for start, end in budget.cut(lengths[order], lanes):
         chosen = order[start:end]
         yield by_length[chosen], _padded(tokens, chosen)
 

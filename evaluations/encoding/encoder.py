@@ -131,13 +131,9 @@ class Encoder(Generic[V]):
         return vectors
 
     def _encoded(self, chunk: Chunk, side: Side, advance: Advance) -> V:
-        with failures(), self.settings.running():
+        with failures():
             found = encoded(
-                self.model,
-                chunk.texts,
-                side,
-                self.settings.batch_tokens,
-                lambda rows: advance(chunk.count(rows)),
+                self.model, chunk.texts, side, self.settings, lambda rows: advance(chunk.count(rows))
             )
         self.counts.encoded += len(chunk.texts)
         return found

@@ -48,6 +48,15 @@ class Settings:
         with torch.inference_mode(), products:
             yield
 
+    @contextmanager
+    def one_thread_each(self) -> Iterator[None]:
+        """For threads begun inside: each computes alone. Afterwards a product takes all threads again."""
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(self.threads)
+
     def facts(self) -> dict[str, str | int | None]:
         """For a report's provenance."""
         return {

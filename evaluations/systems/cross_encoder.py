@@ -113,8 +113,7 @@ class PairScorer:
     def _scored(self, pairs: list[Pair], advance: Callable[[Sequence[int]], None]) -> Float32:
         """A failure here is the machine's or the libraries', and ends the evaluation with its reason."""
         try:
-            with self.settings.running():
-                found = encoded(PairModel(self.model), pairs, "query", self.settings.batch_tokens, advance)
+            found = encoded(PairModel(self.model), pairs, "query", self.settings, advance)
         except (RuntimeError, ValueError, IndexError, MemoryError) as error:
             problem = f"reranking failed: {type(error).__name__}: {error}"
             raise EvaluationFailed("RERANKING", problem) from error

@@ -85,6 +85,43 @@ def test_no_batch_has_more_tokens_than_its_budget_unless_it_is_one_text(models, 
     assert found == pytest.approx(library(models.bert).encode_document(TEXTS), abs=1e-5)
 
 
+def test_batches_side_by_side_give_the_bytes_of_one_after_the_other(models, monkeypatch):
+    import threading
+
+    import torch
+
+    from evaluations.encoding import batches, settings
+
+    monkeypatch.setitem(settings.BATCH_TOKENS, "cpu", 24)
+    monkeypatch.setattr(batches, "LEAST_TOKENS", 24)
+    alone = encoder(models.bert)
+    side_by_side = KINDS["dense"].load(parse_system(f"dense:{models.bert}"), Runtime("cpu", 3)).encoder
+    seen, original = set(), type(alone.model).forward
+
+    def forward(self, features, side):
+        seen.add((threading.current_thread().name.partition("_")[0], torch.get_num_threads()))
+        assert torch.is_inference_mode_enabled()
+        return original(self, features, side)
+
+    monkeypatch.setattr(type(alone.model), "forward", forward)
+    found = side_by_side.vectors(TEXTS, "document")
+    assert seen == {("encoding", 1)}
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(1)
+    assert found.tobytes() == alone.vectors(TEXTS, "document").tobytes()
+
+
+def test_whoever_listens_to_the_modules_hears_one_thread(models):
+    import threading
+
+    ours = KINDS["dense"].load(parse_system(f"dense:{models.bert}"), Runtime("cpu", 3)).encoder
+    heard = set()
+    handle = ours.module[0].register_forward_hook(lambda *_: heard.add(threading.current_thread()))
+    ours.vectors(TEXTS, "document")
+    handle.remove()
+    assert heard == {threading.main_thread()}
+
+
 def test_an_equal_text_is_tokenised_and_encoded_once(models, monkeypatch):
     ours, seen = encoder(models.bert), []
     original = type(ours.model).tokenise
