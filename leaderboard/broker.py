@@ -115,7 +115,7 @@ def prepare_folders() -> None:
 
 def transport_options() -> dict[str, Any]:
     if settings.REDIS_URL:
-        visible = settings.EVALUATION_HARD_LIMIT_SECONDS + VISIBILITY_MARGIN_SECONDS
+        visible = settings.EVALUATION_SWEEPS_LIMIT_SECONDS + VISIBILITY_MARGIN_SECONDS
         # A worker waits longer than the producer does, but not for ever on a connection cut silently.
         patience = {"socket_timeout": 30, "socket_connect_timeout": 5, "socket_keepalive": True}
         return {"visibility_timeout": visible, **patience}

@@ -183,6 +183,10 @@ HEARTBEAT_SECONDS = env_number("HEARTBEAT_SECONDS", 15)
 RECONCILE_SECONDS = env_number("RECONCILE_SECONDS", 10)
 MAX_ATTEMPTS = 3
 EVALUATION_HARD_LIMIT_SECONDS = env_number("EVALUATION_HARD_LIMIT_SECONDS", 24 * 3600)
+# With operating points the limit grows by as much again for each point that encodes again, up to this.
+EVALUATION_SWEEPS_LIMIT_SECONDS = max(
+    env_number("EVALUATION_SWEEPS_LIMIT_SECONDS", 7 * 24 * 3600), EVALUATION_HARD_LIMIT_SECONDS
+)
 # Vectors kept from one evaluation to the next, of every attempt and track; 0 keeps none.
 VECTOR_CACHE = VAR / "vectors"
 VECTOR_CACHE_MB = env_number("VECTOR_CACHE_MB", 20 * 1024)

@@ -10,10 +10,11 @@ from django.core.files.storage import default_storage
 from evaluations.artefacts import PER_QUERY, RUN
 from evaluations.report import REPORT
 from evaluations.sparsity.pooling import DIMENSION_COUNTS
+from evaluations.sparsity.sweeps import SWEEPS_PER_QUERY, SWEEPS_TABLE
 from leaderboard.submissions.lifecycle import Claim, StoredArtefact
 from leaderboard.submissions.orphans import fence_folder
 
-NAMES = (REPORT, RUN, PER_QUERY, DIMENSION_COUNTS)
+NAMES = (REPORT, RUN, PER_QUERY, DIMENSION_COUNTS, SWEEPS_TABLE, SWEEPS_PER_QUERY)
 
 
 def store(claim: Claim, folder: Path) -> list[StoredArtefact]:

@@ -45,16 +45,18 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """`deadline` on the monotonic clock."""
+    """`deadline` on the monotonic clock, `seconds` before which the evaluation began."""
 
     deadline: float
     memory_bytes: int
+    seconds: int = 0
 
     @classmethod
-    def of_settings(cls) -> "Limits":
-        return cls(
-            time.monotonic() + settings.EVALUATION_HARD_LIMIT_SECONDS, settings.EVALUATION_MEMORY_BYTES
-        )
+    def of_settings(cls, workload: int = 1) -> "Limits":
+        """`workload`: how many plain evaluations it amounts to; a point that encodes again counts as one."""
+        most = settings.EVALUATION_SWEEPS_LIMIT_SECONDS
+        seconds = min(workload * settings.EVALUATION_HARD_LIMIT_SECONDS, most)
+        return cls(time.monotonic() + seconds, settings.EVALUATION_MEMORY_BYTES, seconds)
 
 
 def run(step: Step, folder: Path, watcher: Watcher, limits: Limits) -> None:
@@ -116,11 +118,11 @@ def _check_limits(pid: int, limits: Limits) -> None:
             f" {limits.memory_bytes / 2**30:.1f} GiB. Submit a smaller model, or ask the operator for more.",
         )
     if time.monotonic() > limits.deadline:
-        allowed = settings.EVALUATION_HARD_LIMIT_SECONDS
         raise EvaluationFailed(
             "TIME-LIMIT",
-            f"The evaluation was stopped after {allowed:,} s, the longest this board allows for one dataset."
-            " Submit a smaller model, or ask the operator for more.",
+            f"The evaluation was stopped after {limits.seconds:,} s, the longest this board allows for one"
+            " dataset and its operating points. Submit a smaller model or fewer points, or ask the operator"
+            " for more.",
         )
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from django.db.models import Q
 
-from evaluations.errors import EvaluationFailed
+from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.report import Report
+from evaluations.sparsity.sweeps import curves_of
 from leaderboard.boards.recipes import recipe
 from leaderboard.catalog.members import Part
-from leaderboard.catalog.models import Dataset, Revision, RevisionFile
+from leaderboard.catalog.models import Dataset, RevisionFile
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
 
@@ -22,13 +23,15 @@ def publishable(report: Report, claim: Claim, submission: Submission, dataset: D
     """
     check_dataset(report, dataset, qrels=Track.LATENCY not in claim.tracks)
     _check_tracks(report, claim, dataset)
+    if Track.SPARSITY in claim.tracks:
+        _check_sweeps(report, submission)
     revision = submission.revision
     own, *members = (_named(part) for part in revision.parts)
     found = report.system.get("members")
     if members:
         own["members"] = _renamed(found if isinstance(found, list) else [], members)
     worker = {
-        "command": _recipe(revision, dataset, submission.device) + _latency_flags(claim),
+        "command": _recipe(submission, dataset, claim) + _latency_flags(claim),
         "worker": claim.worker,
         "attempt": claim.attempt,
     }
@@ -97,9 +100,23 @@ def _latency_flags(claim: Claim) -> str:
     return f" --tracks {Track.LATENCY.value}" if Track.LATENCY in claim.tracks else ""
 
 
-def _recipe(revision: Revision, dataset: Dataset, device: str) -> str:
+def _check_sweeps(report: Report, submission: Submission) -> None:
+    """A point must be of a curve that was asked for, and each curve must be there."""
+    findings = report.tracks[Track.SPARSITY.value]
+    try:
+        found = [str(curve.curve) for curve in curves_of(findings.details, submission.revision.kind)]
+    except EvaluationError as error:
+        raise EvaluationFailed("REPORT-INVALID", error.message) from error
+    if found != list(submission.sweeps):
+        raise EvaluationFailed("REPORT-INVALID", "the report's curves are not those that were asked for")
+
+
+def _recipe(submission: Submission, dataset: Dataset, claim: Claim) -> str:
     """The command that the board prints for it, on one line."""
+    revision = submission.revision
     parts = [part.revision for part in revision.parts]
     found = RevisionFile.objects.filter(Q(dataset=dataset) | Q(dataset=None), revision__in=parts)
     uploads = {upload.revision_id: upload for upload in found.select_related("dataset", "revision")}
-    return recipe(revision, dataset, device, uploads).command.replace(" \\\n    ", " ")
+    sweeps = submission.sweeps if Track.SPARSITY in claim.tracks else ()
+    printed = recipe(revision, dataset, submission.device, uploads, sweeps)
+    return printed.command.replace(" \\\n    ", " ")

@@ -16,11 +16,13 @@ from evaluations.artefacts import RUN
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.report import REPORT, Report, read_report
 from evaluations.sparsity.pooling import DIMENSION_COUNTS
+from evaluations.sparsity.sweeps import parse_sweeps, run_names
 from evaluations.systems import kind_of
 from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, Revision, RevisionFile
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
+from leaderboard.submissions.sweeps import workload
 
 from . import calibration, evaluator, host, reports, workspace
 from .evaluator import Limits, Watcher
@@ -51,6 +53,11 @@ class Job:
         return Track.LATENCY in self.claim.tracks
 
     @property
+    def sweeps(self) -> list[str]:
+        """Curves of operating points; they belong to the sparsity track."""
+        return list(self.submission.sweeps) if Track.SPARSITY in self.claim.tracks else []
+
+    @property
     def blind(self) -> Path:
         return workspace.blind_folder(self.dataset.pk)
 
@@ -79,7 +86,7 @@ def run(job: Job, watcher: Watcher) -> Report:
     Raises EvaluationError (the submitter's), EvaluationFailed (ours), and what `watcher.check` raises.
     """
     watcher.check()
-    limits = Limits.of_settings()
+    limits = Limits.of_settings(workload(job.revision.kind, job.sweeps))
     watcher.progress("loading", None)
     _write_json(job.folder / WANTED, wanted(job))
     evaluator.run(prepare_step(job), job.folder, watcher, limits)
@@ -195,6 +202,8 @@ def measure_step(job: Job) -> Step:
         ",".join(track.value for track in job.claim.tracks),
     ]
     arguments += ["--device", "cuda" if job.submission.device == "gpu" else "cpu"]
+    for curve in job.sweeps:
+        arguments += ["--sweep", curve]
     variables = {}
     if settings.VECTOR_CACHE_MB > 0:
         arguments += ["--cache", str(settings.VECTOR_CACHE), "--cache-mb", str(settings.VECTOR_CACHE_MB)]
@@ -221,11 +230,25 @@ def _accept(job: Job) -> None:
         _copy_regular_file(job.measured / name, job.scored / name)
     if (job.measured / DIMENSION_COUNTS).exists():
         _copy_regular_file(job.measured / DIMENSION_COUNTS, job.scored / DIMENSION_COUNTS)
+    _accept_points(job)
     try:
         reports.check_dataset(read_report(job.scored), job.dataset, qrels=False)
     except EvaluationFailed:
         shutil.rmtree(job.blind, ignore_errors=True)
         raise
+
+
+def _accept_points(job: Job) -> None:
+    """The points' runs, under the names that were asked for; a gap has none."""
+    whole = job.measured.resolve()
+    for name in run_names(parse_sweeps(job.sweeps, job.revision.kind)):
+        source, target = job.measured / name, job.scored / name
+        if not source.exists():
+            continue
+        if source.parent.resolve() != (whole / name).parent:
+            raise EvaluationFailed("EVALUATOR-OUTPUT", f"the evaluator left a link in place of {name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _copy_regular_file(source, target)
 
 
 def _copy_regular_file(source: Path, target: Path) -> None:

@@ -21,7 +21,7 @@ from leaderboard.submissions.refusals import WHOLE_REQUEST, Problems
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import SubmissionRequest, option_field
 
-OPTIONS, MEMBERS = "options", "members"
+OPTIONS, MEMBERS, SWEEPS = "options", "members", "sweeps"
 MEMBER_KEYS = ("submission", "kind", "options")
 TEXTS = tuple(field.name for field in fields(SubmissionRequest) if field.type is str)
 FILE_PREFIX, OPTION_PREFIX = file_field(""), option_field("")
@@ -30,6 +30,7 @@ MEMBERS_EXAMPLE = (
     "members must be a list of objects, such as"
     ' [{"submission": "ID"}, {"kind": "bm25", "options": {"k1": 0.9}}].'
 )
+NO_SWEEPS = 'sweeps must be a list of texts, such as ["weights=10,50", "vector-bits"].'
 NO_OBJECT = 'Send one JSON object, such as {"benchmark": "mini", "kind": "bm25", "name": "BM25"}.'
 
 
@@ -67,6 +68,8 @@ def submission_request(request: Request) -> SubmissionRequest:
             given[MEMBERS] = _members(value, problems)
         elif name == OPTIONS:
             given[OPTIONS] = given[OPTIONS] | _options(value, problems)
+        elif name == SWEEPS:
+            given[SWEEPS] = _sweeps(value, problems)
         elif not isinstance(request.data, QueryDict) or not _form_field(name, value, given):
             problems.add(WHOLE_REQUEST, _unknown(name))
     if problems:
@@ -126,6 +129,18 @@ def _json(text: str) -> object:
         return text
 
 
+def _sweeps(value: object, problems: Problems) -> tuple[str, ...]:
+    """A list of texts, or in a form its JSON; null and an empty input ask for none."""
+    if isinstance(value, str):
+        value = _json(value or "[]")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        problems.add(SWEEPS, NO_SWEEPS)
+        return ()
+    return tuple(value)
+
+
 def _form_field(name: str, value: object, given: dict[str, Any]) -> bool:
     """What only a form has: uploads, and one field an option. An input left empty is as one left out."""
     if name in IGNORED or value == "":
@@ -145,5 +160,5 @@ def _form_field(name: str, value: object, given: dict[str, Any]) -> bool:
 def _unknown(name: str) -> str:
     if name == ARCHIVE or name.startswith(FILE_PREFIX):
         return f"{name[:60]!a} must be a file of a multipart form."
-    there = ", ".join((*TEXTS, OPTIONS, MEMBERS, ARCHIVE, f"{FILE_PREFIX}DATASET"))
+    there = ", ".join((*TEXTS, OPTIONS, MEMBERS, SWEEPS, ARCHIVE, f"{FILE_PREFIX}DATASET"))
     return f"There is no field {name[:60]!a}; there are: {there}."

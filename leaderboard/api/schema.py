@@ -60,6 +60,12 @@ SUBMISSION = inline_serializer(
         "tracks": serializers.CharField(
             required=False, help_text="With commas between: retrieval,sparsity. All of the kind's without it."
         ),
+        "sweeps": serializers.ListField(
+            required=False,
+            child=serializers.CharField(),
+            help_text="Curves of operating points, each as the command line's --sweep takes it; see"
+            " `sweeps` of /api/v1/kinds/.",
+        ),
         "organisation": serializers.CharField(required=False, max_length=120),
         "licence": serializers.CharField(required=False, max_length=60),
         "url": serializers.CharField(required=False, max_length=200),
@@ -71,8 +77,8 @@ SUBMISSION = inline_serializer(
 
 UPLOAD: dict[str, Any] = {
     "type": "object",
-    "description": "The same fields, options and members as JSON, and files. Runs: one `file-DATASET` each,"
-    " or one zip as `archive`. A model in place of `location`, or vectors: a zip, tar or tar.gz as"
+    "description": "The same fields, options, members and sweeps as JSON, and files. Runs: one `file-DATASET`"
+    " each, or one zip as `archive`. A model in place of `location`, or vectors: a zip, tar or tar.gz as"
     " `archive`.",
     "properties": {
         "benchmark": {"type": "string"},
@@ -80,6 +86,7 @@ UPLOAD: dict[str, Any] = {
         "name": {"type": "string", "maxLength": 100},
         "options": {"type": "string"},
         "members": {"type": "string"},
+        "sweeps": {"type": "string"},
         "archive": {"type": "string", "format": "binary"},
     },
     "additionalProperties": {"type": "string", "format": "binary"},

@@ -7,6 +7,8 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from leaderboard.boards.models import OperatingPoint
+from leaderboard.boards.points import Curve
 from leaderboard.boards.queries import Summary
 from leaderboard.boards.rows import Row
 from leaderboard.catalog.members import Part
@@ -204,11 +206,58 @@ class SubmissionSerializer(serializers.Serializer[SubmissionStatus]):
     owner = serializers.CharField(source="submission.owner.username")
     device = serializers.CharField(source="submission.device")
     note = serializers.CharField(source="submission.note")
+    sweeps = serializers.ListField(source="submission.sweeps", child=serializers.CharField())
     rerun_of = serializers.UUIDField(source="submission.rerun_of_id", allow_null=True)
     created_at = serializers.DateTimeField(source="submission.created_at")
     system = SystemSerializer(source="submission.revision.system")
     revision = RevisionSerializer(source="submission.revision")
     evaluations = EvaluationSerializer(many=True)
+
+
+class OperatingPointSerializer(serializers.ModelSerializer[OperatingPoint]):
+    """A point. A gap has its `code` and `reason`, and neither `axis` nor metrics; `value` is null for the
+    unmodified system."""
+
+    value = serializers.SerializerMethodField(method_name="asked_value")
+    metrics = serializers.DictField(child=serializers.FloatField(allow_null=True))
+
+    class Meta:
+        model = OperatingPoint
+        fields = ("value", "is_unmodified", "axis", "level", "metrics", "code", "reason", "seconds")
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def asked_value(self, point: OperatingPoint) -> str | None:
+        return None if point.is_unmodified else point.value
+
+
+class CurveSerializer(serializers.Serializer[Curve]):
+    """A curve: what was asked for, its points from the least sparse on, knee and drop with their rules."""
+
+    sweep = serializers.CharField(source="sweep.name")
+    variant = serializers.CharField(source="variant.name")
+    is_baseline = serializers.BooleanField(source="variant.is_baseline")
+    axis = serializers.CharField(source="sweep.axis")
+    unit = serializers.CharField(source="sweep.unit")
+    knee = serializers.SerializerMethodField()
+    drop = serializers.SerializerMethodField()
+    rules = serializers.DictField(child=serializers.CharField())
+    points = OperatingPointSerializer(many=True)
+
+    @extend_schema_field(serializers.DictField(allow_null=True))
+    def get_knee(self, curve: Curve) -> Any:
+        return curve.report.get("knee")
+
+    @extend_schema_field(serializers.DictField(allow_null=True))
+    def get_drop(self, curve: Curve) -> Any:
+        return curve.report.get("drop")
+
+
+class DatasetCurvesSerializer(serializers.Serializer[Any]):
+    """All curves of one dataset."""
+
+    dataset = serializers.CharField()
+    evaluation = serializers.UUIDField()
+    curves = CurveSerializer(many=True)
 
 
 class SubmittedSerializer(SubmissionSerializer):

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from leaderboard.accounts.models import User
+from leaderboard.boards import points
 from leaderboard.submissions import lifecycle, queries, submit
 from leaderboard.submissions.bounded import FORM_BYTES
 from leaderboard.submissions.models import Artefact, Submission
@@ -21,7 +22,12 @@ from leaderboard.submissions.models import Artefact, Submission
 from .permissions import TokenScope
 from .requests import BoundedJSONParser, TooLarge, submission_request
 from .schema import IDEMPOTENCY_KEY, SUBMISSION_BODY, errors
-from .serializers import SubmissionListSerializer, SubmissionSerializer, SubmittedSerializer
+from .serializers import (
+    DatasetCurvesSerializer,
+    SubmissionListSerializer,
+    SubmissionSerializer,
+    SubmittedSerializer,
+)
 
 
 class Submissions(GenericAPIView[Any]):
@@ -82,6 +88,31 @@ class SubmissionDetail(GenericAPIView[Any]):
     def get(self, request: Request, submission_id: UUID) -> Response:
         """One submission with its evaluations: states, stages, progress, queue places, errors, files."""
         return Response(_body(submission_id, request))
+
+
+class Points(GenericAPIView[Any]):
+    """The operating points of one submission, dataset by dataset."""
+
+    serializer_class = DatasetCurvesSerializer
+    filter_backends = ()
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="submissions_points", responses={200: DatasetCurvesSerializer(many=True), **errors(404)}
+    )
+    def get(self, request: Request, submission_id: UUID) -> Response:
+        """Every curve with its points, unrounded; none where no sweep was asked for or is done."""
+        if not Submission.objects.filter(pk=submission_id).exists():
+            raise NotFound("There is no such submission.")
+        found = [
+            {
+                "dataset": evaluation.dataset.name,
+                "evaluation": evaluation.pk,
+                "curves": points.curves_of_evaluation(evaluation),
+            }
+            for evaluation in points.evaluations_of(submission_id)
+        ]
+        return Response(self.get_serializer(found, many=True).data)
 
 
 class Cancel(SubmissionDetail):

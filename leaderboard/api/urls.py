@@ -4,7 +4,7 @@ from .catalogue import Datasets, Kinds
 from .hosts import HostDetail, Hosts
 from .leaderboards import Leaderboard, Leaderboards
 from .site import Docs, NotThere, Schema
-from .submissions import Cancel, Rerun, SubmissionDetail, Submissions
+from .submissions import Cancel, Points, Rerun, SubmissionDetail, Submissions
 
 app_name = "api"
 
@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("leaderboards/<slug:name>/", Leaderboard.as_view(), name="leaderboard"),
     path("submissions/", Submissions.as_view(), name="submissions"),
     path("submissions/<uuid:submission_id>/", SubmissionDetail.as_view(), name="submission"),
+    path("submissions/<uuid:submission_id>/points/", Points.as_view(), name="submission-points"),
     path("submissions/<uuid:submission_id>/cancel/", Cancel.as_view(), name="cancel"),
     path("submissions/<uuid:submission_id>/rerun/", Rerun.as_view(), name="rerun"),
     path("datasets/", Datasets.as_view(), name="datasets"),

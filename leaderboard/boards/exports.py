@@ -26,10 +26,10 @@ def csv_of(board: Board, rows: Sequence[Row]) -> str:
     metrics = metric_names(rows)
     out = io.StringIO()
     write = csv.writer(out, lineterminator="\r\n").writerow
-    write(_safe([*_FIXED, "average", *board.columns, *metrics]))
+    write(safe([*_FIXED, "average", *board.columns, *metrics]))
     for row in rows:
         numbers = [row.average, *row.cells.values(), *(row.metrics.get(name) for name in metrics)]
-        write([*_safe(_texts(row)), *("" if number is None else repr(number) for number in numbers)])
+        write([*safe(_texts(row)), *("" if number is None else repr(number) for number in numbers)])
     return out.getvalue()
 
 
@@ -48,6 +48,6 @@ def _texts(row: Row) -> list[str]:
     ]
 
 
-def _safe(texts: Iterable[str]) -> list[str]:
+def safe(texts: Iterable[str]) -> list[str]:
     """Spreadsheets run a cell that starts with one of these; an apostrophe makes it a text."""
     return [f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text for text in texts]

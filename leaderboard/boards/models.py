@@ -25,6 +25,35 @@ class Measurement(models.Model):
         return f"{self.metric} = {self.value}"
 
 
+class OperatingPoint(models.Model):
+    """One point of one curve of a sparsity evaluation. A gap has its reason, and neither axis nor metrics.
+
+    `curve`: as it was asked for, without values, such as `weights:random`. `metrics`: name to number, or null
+    where one does not apply. What a curve's knee and drop are, the evaluation's report says.
+    """
+
+    evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="operating_points")
+    sweep = models.CharField(max_length=40)
+    variant = models.CharField(max_length=40)
+    curve = models.CharField(max_length=80)
+    position = models.PositiveSmallIntegerField(help_text="In the report: curve by curve, point by point.")
+    value = models.CharField(max_length=300, blank=True, help_text="Empty for the unmodified system.")
+    is_unmodified = models.BooleanField(default=False)
+    axis = models.FloatField(null=True)
+    level = models.FloatField(null=True)
+    metrics = models.JSONField(default=dict)
+    code = models.CharField(max_length=60, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    seconds = models.FloatField(default=0)
+
+    class Meta:
+        ordering = ["evaluation", "position"]
+        constraints = [models.UniqueConstraint("evaluation", "position", name="point_position_once")]
+
+    def __str__(self) -> str:
+        return f"{self.curve}={self.value or 'unmodified'}"
+
+
 class Entry(models.Model):
     """The row of a leaderboard: kept up to date when measurements land, so that pages never aggregate.
 

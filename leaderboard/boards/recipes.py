@@ -26,7 +26,13 @@ class Recipe:
     files: tuple[tuple[str, str], ...] = ()
 
 
-def recipe(revision: Revision, dataset: Dataset, device: str, uploads: Uploads | None = None) -> Recipe:
+def recipe(
+    revision: Revision,
+    dataset: Dataset,
+    device: str,
+    uploads: Uploads | None = None,
+    sweeps: Sequence[str] = (),
+) -> Recipe:
     """For one dataset. `uploads`: run files and archives, of the revision and of its members."""
     own, *members = _named(revision, uploads or {})
     in_file = any(member.part.settings for member in members)
@@ -35,6 +41,8 @@ def recipe(revision: Revision, dataset: Dataset, device: str, uploads: Uploads |
     words = ["python", "-m", "evaluations", "evaluate"]
     for flag, value in [*flags, *_where(revision, dataset, device, in_file=in_file)]:
         words += [flag, value]
+    for curve in sweeps:
+        words += ["--sweep", curve]
     files = ((name, _file(own, members)),) if in_file else ()
     return Recipe(_lines(words), tuple(_needs([own, *members], dataset)), files)
 

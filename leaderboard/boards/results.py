@@ -12,8 +12,8 @@ from evaluations.tracks import Findings
 from leaderboard.submissions import lifecycle
 from leaderboard.submissions.models import Artefact, Submission, Track
 
-from . import entries
-from .models import Measurement
+from . import entries, points
+from .models import Measurement, OperatingPoint
 
 REASON_LENGTH = 300
 
@@ -32,12 +32,15 @@ def commit(
     """
     outcomes = {key: _outcome(report, track) for track, key in claim.tracks.items()}
     measurements = [row for track, key in claim.tracks.items() for row in _measurements(report, track, key)]
+    operating_points = _operating_points(report, claim)
     with transaction.atomic():
         lifecycle.succeed(claim, outcomes)
         # An attempt that lost its claim rolled back: what is there is from before an operator's requeue.
         Measurement.objects.filter(evaluation__in=claim.fences).delete()
         Artefact.objects.filter(evaluation__in=claim.fences).delete()
+        OperatingPoint.objects.filter(evaluation__in=claim.fences).delete()
         Measurement.objects.bulk_create(measurements)
+        OperatingPoint.objects.bulk_create(operating_points)
         Artefact.objects.bulk_create(_artefact(file, claim) for file in artefacts)
         entries.refresh(
             Submission.objects.select_related("revision", "benchmark").get(pk=claim.submission_id)
@@ -86,6 +89,18 @@ def _interval(intervals: object, metric: str) -> tuple[float | None, float | Non
     if not isinstance(found, list) or len(found) != 2:
         return None, None
     return _number(metric, found[0]), _number(metric, found[1])
+
+
+def _operating_points(report: Report, claim: lifecycle.Claim) -> list[OperatingPoint]:
+    """A row a point of the sparsity track's curves."""
+    if Track.SPARSITY not in claim.tracks:
+        return []
+    details = _findings(report, Track.SPARSITY).details
+    rows = points.rows_of(details, str(report.system["kind"]), claim.tracks[Track.SPARSITY])
+    for row in rows:
+        for metric, value in row.metrics.items():
+            _number(metric, value)
+    return rows
 
 
 def _number(metric: str, value: object) -> float | None:

@@ -14,6 +14,7 @@ from leaderboard.submissions.models import Artefact, Evaluation, State, Submissi
 from .metrics import Metric, ordered
 from .models import Entry, Measurement
 from .part_figures import PartFigures, part_figures
+from .points import Figure, figures_of
 from .profile import Group, Inside, groups_of, inside_of
 from .provenance import Provenance, provenance
 from .recipes import Recipe, recipe
@@ -68,6 +69,13 @@ class Result:
     profile: Sequence[Group]
     sessions: Sequence[Session] = ()
     withheld: Sequence[Withheld] = ()
+    figures: Sequence[Figure] = ()
+
+    @property
+    def rules(self) -> Mapping[str, str]:
+        """How knee and drop are found, in words; the same for every curve that has them."""
+        curves = (curve for figure in self.figures for curve in figure.curves)
+        return next((curve.rules for curve in curves if curve.rules), {})
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -144,7 +152,9 @@ def _evaluations(entries: Iterable[Entry]) -> dict[UUID, list[Evaluation]]:
         )
         .select_related("dataset")
         .defer("log")
-        .prefetch_related(Prefetch("measurements", Measurement.objects.order_by("metric")), "artefacts")
+        .prefetch_related(
+            Prefetch("measurements", Measurement.objects.order_by("metric")), "artefacts", "operating_points"
+        )
         .order_by("dataset__benchmarkdataset__position", "dataset__name", "track")
     )
     found: dict[UUID, list[Evaluation]] = {}
@@ -186,7 +196,9 @@ def _result(
         )
         for row in retrieval
     ]
-    return Result(entry, [line for line in lines if _is_headline(line)], datasets, groups_of(lines))
+    headlines = [line for line in lines if _is_headline(line)]
+    figures = figures_of(sparsity.values())
+    return Result(entry, headlines, datasets, groups_of(lines), figures=figures)
 
 
 def _is_headline(line: Line) -> bool:
@@ -225,7 +237,13 @@ def _dataset_result(
         evaluation=evaluation,
         artefacts=list(evaluation.artefacts.all()),
         uploads=own,
-        recipe=recipe(entry.revision, evaluation.dataset, entry.submission.device, by_revision),
+        recipe=recipe(
+            entry.revision,
+            evaluation.dataset,
+            entry.submission.device,
+            by_revision,
+            entry.submission.sweeps,
+        ),
         provenance=provenance(evaluation),
         warnings=warnings,
         inside=None,

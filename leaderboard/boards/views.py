@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from leaderboard.catalog.models import Benchmark, Dataset, RevisionFile, System
 from leaderboard.submissions.models import Artefact, Evaluation, State
 
-from . import charts, exports, families, queries, recipes, system_page, tables
+from . import charts, curves, exports, families, points, queries, recipes, system_page, tables
 from .filters import EntryFilter
 from .rows import DEFAULT_ORDER, Row
 
@@ -74,13 +74,38 @@ def system(request: HttpRequest, system_id: UUID) -> HttpResponse:
     found = get_object_or_404(
         System.objects.select_related("owner").prefetch_related("revisions"), pk=system_id
     )
+    results = system_page.results_of(found)
     context = {
         "system": found,
         "family": families.label(found.family),
-        "results": system_page.results_of(found),
+        "results": results,
+        "has_curves": any(result.figures for result in results),
         "submissions": system_page.submissions_of(found),
     }
     return render(request, "boards/system.html", context)
+
+
+@require_safe
+def sweep_figure(request: HttpRequest, evaluation_id: UUID, sweep: str) -> HttpResponse:  # noqa: ARG001 - a view
+    """The curves of one sweep on one dataset, for the browser to draw."""
+    related = Evaluation.objects.select_related("dataset").prefetch_related("operating_points")
+    evaluation = get_object_or_404(related, pk=evaluation_id, state=State.SUCCEEDED)
+    found = points.figure_of(evaluation, sweep)
+    if found is None:
+        raise Http404
+    return HttpResponse(curves.figure(found).to_json(), content_type="application/json")
+
+
+@require_safe
+def points_csv(request: HttpRequest, submission_id: UUID) -> HttpResponse:  # noqa: ARG001 - a view
+    """Every operating point of a submission, unrounded."""
+    evaluations = points.evaluations_of(submission_id)
+    if not evaluations:
+        raise Http404
+    name = slugify(evaluations[0].submission.revision.system.name) or "system"
+    response = HttpResponse(points.csv_of(evaluations), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}-points.csv"'
+    return response
 
 
 @require_safe
@@ -164,7 +189,7 @@ def _context(request: HttpRequest, asked: _BoardRequest) -> dict[str, object]:
     table.request = request
     table.paginate(per_page=tables.ROWS_PER_PAGE)
     table.page = table.paginator.get_page(request.GET.get("page"))
-    points = charts.points_of(asked.rows, asked.axis)
+    drawn = charts.points_of(asked.rows, asked.axis)
     return {
         "board": asked.board,
         "benchmarks": Benchmark.objects.all(),
@@ -179,9 +204,9 @@ def _context(request: HttpRequest, asked: _BoardRequest) -> dict[str, object]:
         "order": next(iter(table.order_by)),
         "hosts": asked.hosts,
         "host": asked.host,
-        "points": len(points),
-        "front": [point.row for point in charts.front(points)],
-        "families": families.of(point.row.family for point in points),
+        "points": len(drawn),
+        "front": [point.row for point in charts.front(drawn)],
+        "families": families.of(point.row.family for point in drawn),
         "underway": queries.underway(asked.board.benchmark),
     }
 

@@ -2,13 +2,15 @@
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django import forms
 from django.core.files.base import File
 
+from evaluations.sparsity.sweeps import Sweep
 from evaluations.systems import KINDS
-from leaderboard.submissions import texts, tracks
+from leaderboard.submissions import sweeps, texts, tracks
 from leaderboard.submissions.choices import Choices
 from leaderboard.submissions.fields import (
     SEARCHED,
@@ -26,6 +28,21 @@ from leaderboard.submissions.validation import SubmissionRequest, option_field
 
 TEXTS = (*texts.LINES, *texts.PARAGRAPHS)
 DESCRIPTION = ("organisation", "licence", "url", "description", "training_data", "note")
+
+
+@dataclass(frozen=True)
+class SweepField:
+    """A curve's check box and its values."""
+
+    name: str
+    box: forms.BoundField
+    values: forms.BoundField
+
+
+@dataclass(frozen=True)
+class SweepGroup:
+    sweep: Sweep
+    curves: list[SweepField] = field(default_factory=list)
 
 
 class SubmissionForm(forms.Form):
@@ -75,6 +92,7 @@ class SubmissionForm(forms.Form):
         if chosen.kind.members.maximum:
             self.fields |= search_fields()
             self.initial[SEARCHED] = self.initial.get(SEARCH, "")
+        self.fields |= sweeps.form_fields(chosen.kind)
 
     def request(self) -> SubmissionRequest:
         """What was sent, as the code behind page and REST takes it. To be called on a bound form."""
@@ -85,6 +103,7 @@ class SubmissionForm(forms.Form):
             benchmark=self.data.get("benchmark", ""),
             device=sent.get("device") or "cpu",
             tracks=sent.get(tracks.FIELD, ""),
+            sweeps=sweeps.asked_in(self.chosen.kind, sent),
             options=self._options(),
             members=self._members(),
             files=self._files(),
@@ -141,6 +160,23 @@ class SubmissionForm(forms.Form):
 
     def option_fields(self) -> list[forms.BoundField]:
         return [self[option_field(option.name)] for option in self.chosen.kind.options]
+
+    def sweep_groups(self) -> list[SweepGroup]:
+        """The curves that fit the kind, those of one sweep together."""
+        groups: dict[str, SweepGroup] = {}
+        for curve in sweeps.offered(self.chosen.kind):
+            group = groups.setdefault(curve.sweep.name, SweepGroup(curve.sweep))
+            box, values = self[sweeps.box(curve)], self[sweeps.values_input(curve)]
+            group.curves.append(SweepField(curve.name, box, values))
+        return list(groups.values())
+
+    def asks_for_sweeps(self) -> bool:
+        """Whether a curve is chosen, or was refused: its part of the form is then open."""
+        return any(
+            curve.box.value() or curve.values.errors
+            for group in self.sweep_groups()
+            for curve in group.curves
+        )
 
     def description_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in DESCRIPTION]

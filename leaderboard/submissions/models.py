@@ -34,6 +34,9 @@ class Submission(models.Model):
     benchmark = models.ForeignKey(Benchmark, on_delete=models.PROTECT, related_name="submissions")
     device = models.CharField(max_length=4, choices=[("cpu", "CPU"), ("gpu", "GPU")], default="cpu")
     note = models.CharField(max_length=300, blank=True)
+    sweeps = models.JSONField(
+        default=list, blank=True, help_text="Curves of operating points, each as --sweep takes it."
+    )
     rerun_of = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="reruns"
     )

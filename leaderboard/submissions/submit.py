@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from leaderboard.accounts.models import User
 from leaderboard.catalog.models import Revision, RevisionMember, System
-from leaderboard.submissions import outbox, queries, uploads
+from leaderboard.submissions import outbox, queries, sweeps, uploads
 from leaderboard.submissions.models import AuditEvent, Evaluation, State, Submission
 from leaderboard.submissions.refusals import WHOLE_REQUEST, IdempotencyConflict, Refused
 from leaderboard.submissions.uploads import StoredFiles
@@ -76,6 +76,7 @@ def rerun(submission: Submission, actor: User) -> Submission:
             benchmark=submission.benchmark,
             device=submission.device,
             note=submission.note,
+            sweeps=submission.sweeps,
             rerun_of=submission,
         )
         cells = list(submission.evaluations.values_list("dataset", "track"))
@@ -93,6 +94,7 @@ def _create(owner: User, validated: ValidatedSubmission, key: str | None, files:
         benchmark=validated.benchmark,
         device=validated.device,
         note=validated.texts["note"],
+        sweeps=list(validated.sweeps),
         idempotency_key=key,
         request_hash=validated.request_hash,
     )
@@ -141,9 +143,10 @@ def _check_duplicate(owner: User, validated: ValidatedSubmission) -> None:
 
 
 def _covers(earlier: Submission, validated: ValidatedSubmission) -> bool:
-    """Whether it measures all the tracks that are asked for now."""
+    """Whether it measures all the tracks and all the operating points that are asked for now."""
     measured = set(earlier.evaluations.values_list("track", flat=True))
-    return measured.issuperset(track.value for track in validated.tracks)
+    has_tracks = measured.issuperset(track.value for track in validated.tracks)
+    return has_tracks and set(earlier.sweeps).issuperset(validated.sweeps)
 
 
 def _system(owner: User, validated: ValidatedSubmission) -> System:
@@ -207,17 +210,23 @@ def _queue(submission: Submission, cells: Sequence[Cell], *, actor: User, action
 
 
 def _expected_seconds(submission: Submission) -> dict[Cell, float]:
-    """For each dataset and track, the median of what earlier evaluations of this kind took on this device."""
+    """For each dataset and track, the median of what earlier evaluations of this kind took on this device.
+
+    Each by its workload: operating points that encode again take as long as a plain evaluation.
+    """
+    kind = submission.revision.kind
     done = Evaluation.objects.filter(
         state=State.SUCCEEDED,
-        submission__revision__kind=submission.revision.kind,
+        submission__revision__kind=kind,
         submission__device=submission.device,
         dataset__benchmarks=submission.benchmark,
     ).order_by("-finished_at")
     times: dict[Cell, list[float]] = {}
-    rows = done.values_list("dataset", "track", "started_at", "finished_at")
-    for dataset, track, start, end in rows[:TIMES_CONSIDERED]:
+    rows = done.values_list("dataset", "track", "started_at", "finished_at", "submission__sweeps")
+    for dataset, track, start, end, asked in rows[:TIMES_CONSIDERED]:
         if start is None or end is None:
             continue
-        times.setdefault((dataset, track), []).append((end - start).total_seconds())
-    return {cell: median(seconds) for cell, seconds in times.items()}
+        seconds = (end - start).total_seconds() / sweeps.workload(kind, asked)
+        times.setdefault((dataset, track), []).append(seconds)
+    own = sweeps.workload(kind, submission.sweeps)
+    return {cell: own * median(seconds) for cell, seconds in times.items()}

@@ -13,7 +13,7 @@ from evaluations.systems import KINDS, WEB_KINDS, Kind, SystemSpec
 from evaluations.systems.base import Value
 from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Benchmark, Dataset
-from leaderboard.submissions import hub, options, texts, tracks
+from leaderboard.submissions import hub, options, sweeps, texts, tracks
 from leaderboard.submissions.members import MemberChoice, resolve
 from leaderboard.submissions.models import Track
 from leaderboard.submissions.packed import CheckedArchive, check_archive
@@ -28,6 +28,7 @@ class SubmissionRequest:
     """As it came from form or REST, nothing checked yet. `files`: dataset name to an uploaded run.
 
     `members`: of a system made of others, in order.
+    `sweeps`: each as the command line's `--sweep` takes it.
     """
 
     benchmark: str
@@ -41,6 +42,7 @@ class SubmissionRequest:
     archive: "File[Any] | None" = None
     device: str = "cpu"
     tracks: str = ""
+    sweeps: tuple[str, ...] = ()
     organisation: str = ""
     licence: str = ""
     url: str = ""
@@ -79,6 +81,7 @@ class ValidatedSubmission:
     device: str
     tracks: tuple[Track, ...]
     request_hash: str
+    sweeps: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -110,13 +113,16 @@ def validate(request: SubmissionRequest) -> ValidatedSubmission:
     _check_location(kind, request, problems)
     if not problems:
         values = _completed(kind, values, members, problems)
+    curves = sweeps.check(kind, request.sweeps, problems)
+    if curves and Track.SPARSITY not in wanted:
+        problems.add(sweeps.FIELD, "Operating points belong to the sparsity track; ask for it too.")
     archive = _archive(kind, there, request, problems)
     if problems:
         raise problems.refusal()
     plan = replace(_plan(kind, values, files, archive, request), members=members)
-    sent = _request_hash(request, written, values, plan.files)
+    sent = _request_hash(request, written, values, plan.files, curves)
     datasets = _datasets(there, files, archive)
-    return ValidatedSubmission(benchmark, datasets, plan, written, request.device, wanted, sent)
+    return ValidatedSubmission(benchmark, datasets, plan, written, request.device, wanted, sent, curves)
 
 
 def _datasets(
@@ -250,18 +256,20 @@ def _request_hash(
     written: Mapping[str, str],
     values: Mapping[str, Value],
     files: tuple[CheckedFile, ...],
+    curves: tuple[str, ...],
 ) -> str:
     """Of what was asked, not of what it was pinned to: the hub may move before a request is repeated."""
     asked = {name: getattr(request, name) for name in ("benchmark", "kind", "location", "revision", "device")}
     hashes = {file.name: file.sha256 for file in files}
     chosen = {"tracks": request.tracks} if request.tracks else {}
     whole = {**asked, **chosen, "texts": dict(written), "options": dict(values), "files": hashes}
-    return _hash(whole | _if_any("members", [member.to_json() for member in request.members]))
+    members = [member.to_json() for member in request.members]
+    return _hash(whole | _if_any("members", members) | _if_any("sweeps", list(curves)))
 
 
-def _if_any(name: str, members: list[dict[str, Any]]) -> dict[str, Any]:
-    """What has no members is hashed as it was before there were any."""
-    return {name: members} if members else {}
+def _if_any(name: str, asked: list[Any]) -> dict[str, Any]:
+    """What was asked for before there was such a thing is hashed as it was then."""
+    return {name: asked} if asked else {}
 
 
 def _hash(content: Mapping[str, object]) -> str:

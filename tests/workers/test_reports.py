@@ -1,6 +1,7 @@
 """What a report must say before it is published."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -87,3 +88,26 @@ def test_a_claimed_track_that_is_missing_is_refused(dataset):
     with pytest.raises(EvaluationFailed, match="lacks the sparsity track") as raised:
         reports.publishable(report(), claim(Track.RETRIEVAL, Track.SPARSITY), submission(), dataset)
     assert raised.value.code == "REPORT-INVALID"
+
+
+def swept(asked: list[str]) -> Report:
+    points = [
+        {
+            "value": None, "is_unmodified": True, "axis": 0.0, "level": 0.0, "metrics": {}, "code": None,
+            "reason": None, "seconds": 0.0,
+        }
+    ]  # fmt: skip
+    found = report()
+    curves = [{"asked": text, "points": points} for text in asked]
+    return replace(
+        found,
+        protocol={**found.protocol, "sparsity": {"hash": "0" * 12}},
+        tracks={**found.tracks, "sparsity": Findings(details={"sweeps": curves})},
+    )
+
+
+@pytest.mark.parametrize("asked", [[], ["weights=0", "weights:random=0"], ["activations=0"]])
+def test_a_report_with_other_curves_than_those_asked_for_is_not_published(dataset: Dataset, asked: list[str]):
+    submission = Submission(revision=Revision(kind="dense"), sweeps=["weights=0"])
+    with pytest.raises(EvaluationFailed, match="not those that were asked for"):
+        reports.publishable(swept(asked), claim(Track.RETRIEVAL, Track.SPARSITY), submission, dataset)

@@ -6,7 +6,7 @@ Keys are the reports' own. Labels and rounding may change without touching data:
 import re
 from collections.abc import Sequence
 
-from . import effectiveness, latency, model, representation
+from . import effectiveness, latency, model, points, representation
 from .effectiveness import PRIMARY
 from .kinds import NBSP, Across, Family, Group, Metric, Style
 
@@ -18,6 +18,7 @@ __all__ = [
 _KNOWN: tuple[Metric, ...] = (
     *effectiveness.METRICS,
     *model.METRICS,
+    *points.METRICS,
     *representation.METRICS,
     *latency.METRICS,
 )

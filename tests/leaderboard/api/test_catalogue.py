@@ -59,7 +59,18 @@ def test_every_kind_is_described_with_its_options(anonymous: APIClient) -> None:
     assert list(rows) == list(WEB_KINDS)
     bm25 = rows["bm25"]
     assert set(bm25) == {
-        *("name", "title", "family", "help", "takes", "needs_corpus", "tracks", "options", "members")
+        *(
+            "name",
+            "title",
+            "family",
+            "help",
+            "takes",
+            "needs_corpus",
+            "tracks",
+            "options",
+            "members",
+            "sweeps",
+        )
     }
     assert bm25["members"]["maximum"] == 0
     assert (rows["fusion"]["members"]["minimum"], rows["fusion"]["members"]["maximum"]) == (2, 8)
@@ -69,4 +80,12 @@ def test_every_kind_is_described_with_its_options(anonymous: APIClient) -> None:
     [k1] = [option for option in bm25["options"] if option["name"] == "k1"]
     assert set(k1) == {"name", "type", "default", "help", "choices", "minimum", "maximum"}
     assert k1["type"] == "float"
+    assert bm25["sweeps"] == []
+    weights = next(sweep for sweep in rows["dense"]["sweeps"] if sweep["name"] == "weights")
+    assert weights["encodes_again"]
+    assert [curve["name"] for curve in weights["curves"]] == [
+        *("weights", "weights:random", "weights:layer", "weights:nm"),
+    ]
+    assert weights["curves"][1]["is_baseline"]
+    assert weights["curves"][3]["values"] == ["2:4", "4:8", "1:4"]
     assert (rows["run"]["takes"], rows["dense"]["takes"]) == ("file", "model")

@@ -29,6 +29,7 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
         "/api/v1/submissions/",
         "/api/v1/submissions/{submission_id}/",
         "/api/v1/submissions/{submission_id}/cancel/",
+        "/api/v1/submissions/{submission_id}/points/",
         "/api/v1/submissions/{submission_id}/rerun/",
     ]
 

@@ -15,8 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from evaluations.systems.locations import Pinned
 from leaderboard.accounts.models import AuthToken, User
 from leaderboard.catalog.models import Benchmark
+from leaderboard.submissions import hub
 from leaderboard.submissions.models import Artefact, Evaluation, State, Submission
 from tests.factories import make_submission
 from tests.leaderboard.api.conftest import client_of
@@ -27,7 +29,7 @@ URL = "/api/v1/submissions/"
 BM25 = {"benchmark": "pets", "kind": "bm25", "name": "BM25"}
 RUN = b"q1 Q0 d1 1 2.0 mine\nq1 Q0 d2 2 1.0 mine\nq2 Q0 d3 1 1.0 mine\n"
 SUBMISSION = {
-    *("id", "state", "benchmark", "owner", "device", "note", "rerun_of", "created_at"),
+    *("id", "state", "benchmark", "owner", "device", "note", "sweeps", "rerun_of", "created_at"),
     *("system", "revision", "evaluations"),
 }
 EVALUATION = {
@@ -406,3 +408,21 @@ def test_what_is_not_there_is_not_found(api: APIClient) -> None:
     ):
         assert response.status_code == 404
         assert set(response.json()) == {"errors"}
+
+
+def test_sweeps_are_taken_as_a_list_or_in_a_form_as_json(
+    api: APIClient, pets: Benchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "pin", lambda *_: Pinned("c" * 40, {"config.json": "e" * 64}))
+    body = {"benchmark": "pets", "kind": "dense", "name": "Model", "location": "org/model"}
+    one = api.post(URL, body | {"sweeps": ["weights=50,10"]}, format="json")
+    two = api.post(URL, body | {"sweeps": '["vector-bits=8"]'}, format="multipart")
+    assert (one.status_code, one.json()["sweeps"]) == (201, ["weights=10,50"])
+    assert (two.status_code, two.json()["sweeps"]) == (201, ["vector-bits=8"])
+
+
+@pytest.mark.parametrize("sweeps", ["weights=10", {"weights": [10]}, [10], 5, "[1"])
+def test_sweeps_of_another_type_are_refused(api: APIClient, pets: Benchmark, sweeps: object) -> None:
+    answer = api.post(URL, BM25 | {"sweeps": sweeps}, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"]["sweeps"][0].startswith("sweeps must be a list of texts")

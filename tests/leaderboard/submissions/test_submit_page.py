@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from evaluations.errors import EvaluationError
+from evaluations.sparsity.sweeps import sweeps_for
 from evaluations.systems import WEB_KINDS, locations
 from leaderboard.submissions.models import Submission
 from tests.evaluations.hostile import forging
@@ -106,6 +107,10 @@ def test_each_kinds_page_has_exactly_its_fields(browser, pets, kind):
         "folder": {"archive"},
         "file": {"file-pets", "archive"},
     }
+    curves = [box.removeprefix("sweep-") for box in specific if box.startswith("sweep-")]
+    sweeps = {curve.partition(":")[0] for curve in curves if not curve.startswith("values-")}
+    assert sweeps == {sweep.name for sweep in sweeps_for(kind) if sweep.name != "soup"}
+    specific -= {f"sweep-{curve}" for curve in curves}
     timed = {"tracks"} if "latency" in WEB_KINDS[kind].tracks else set()
     maximum = WEB_KINDS[kind].members.maximum
     members = {f"member-{place}" for place in range(1, maximum + 1)}

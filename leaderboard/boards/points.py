@@ -1,0 +1,257 @@
+"""Operating points: from a report to rows, and from rows to the curves that pages, CSV and REST show."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from evaluations.sparsity.sweeps import SWEEPS, Sweep, Variant, curves_of, verdict_lines
+from leaderboard.submissions.models import Evaluation, State, Track
+
+from .exports import safe
+from .metrics import NBSP, PRIMARY, Metric, describe
+from .models import OperatingPoint
+
+REASON_LENGTH = 300
+FIXED = (
+    "dataset",
+    "sweep",
+    "variant",
+    "value",
+    "is_unmodified",
+    "axis",
+    "level",
+    "code",
+    "reason",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve of one evaluation. `report`: its part of the sparsity track's details."""
+
+    name: str
+    sweep: Sweep
+    variant: Variant
+    points: Sequence[OperatingPoint]
+    report: Mapping[str, Any]
+
+    @property
+    def gaps(self) -> list[OperatingPoint]:
+        return [point for point in self.points if point.reason]
+
+    @property
+    def there(self) -> list[OperatingPoint]:
+        return [point for point in self.points if not point.reason]
+
+    @property
+    def knee(self) -> str | None:
+        """The value at the knee."""
+        found = self.report.get("knee")
+        return str(found["value"]) if isinstance(found, Mapping) else None
+
+    @property
+    def verdicts(self) -> list[str]:
+        return verdict_lines(self.report)
+
+    @property
+    def rules(self) -> Mapping[str, str]:
+        found = self.report.get("rules")
+        return found if isinstance(found, Mapping) else {}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table: its point's value, then cells as people read them, with all digits beside."""
+
+    value: str
+    cells: Sequence[tuple[str, str]]
+    reason: str = ""
+    is_knee: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The curves of one sweep on one dataset: drawn together, and one table."""
+
+    evaluation: Evaluation
+    sweep: Sweep
+    curves: Sequence[Curve]
+
+    @property
+    def unmodified(self) -> OperatingPoint | None:
+        """The same on every curve; None where the sweep does not fit this very system."""
+        found = [point for curve in self.curves for point in curve.there if point.is_unmodified]
+        return found[0] if found else None
+
+    @property
+    def columns(self) -> list[Metric]:
+        """Quality, and those figures that differ between the points."""
+        found: dict[str, set[object]] = {}
+        for point in (point for curve in self.curves for point in curve.there):
+            for name, value in point.metrics.items():
+                found.setdefault(name, set()).add(value)
+        moved = [name for name in SHOWN if len(found.get(name, ())) > 1]
+        return [describe(name) for name in (PRIMARY, *moved)]
+
+    @property
+    def first_line(self) -> Line | None:
+        return self._line(self.unmodified, "unmodified") if self.unmodified else None
+
+    @property
+    def groups(self) -> list[tuple[Curve, list[Line]]]:
+        return [
+            (
+                curve,
+                [
+                    self._line(point, shown_value(curve, point), is_knee=point.value == curve.knee)
+                    for point in curve.points
+                    if not point.is_unmodified
+                ],
+            )
+            for curve in self.curves
+        ]
+
+    def _line(self, point: OperatingPoint, value: str, *, is_knee: bool = False) -> Line:
+        cells = [_cell(point, metric) for metric in self.columns]
+        return Line(value, [cells[0], self._change(point), *cells[1:]], point.reason, is_knee)
+
+    def _change(self, point: OperatingPoint) -> tuple[str, str]:
+        """Of the primary metric, relative to the unmodified system."""
+        base = primary(self.unmodified) if self.unmodified else None
+        own = primary(point)
+        if point.is_unmodified or not base or own is None:
+            return "", ""
+        change = own / base - 1.0
+        return f"{100 * change:+.1f}{NBSP}%".replace("-", "\N{MINUS SIGN}"), repr(change)
+
+
+# In this order, where a sweep moves them.
+SHOWN = (
+    "index_bytes", "flops", "query_active_dims_mean", "document_active_dims_mean", "bytes_per_vector",
+    "prunable_zeros_share", "weight_zeros_share", "inner_activation_zeros_share", "attention_left_out_share",
+    "active_parameters",
+)  # fmt: skip
+
+
+def shown_value(curve: Curve, point: OperatingPoint) -> str:
+    """The value with its unit, as people say it."""
+    if curve.variant.values.type != "integer":
+        return point.value
+    return f"{point.value}{NBSP}%" if curve.sweep.unit == "share" else f"{int(point.value):,}"
+
+
+def _cell(point: OperatingPoint, metric: Metric) -> tuple[str, str]:
+    value = point.metrics.get(metric.name)
+    return metric.format(value), "" if value is None else repr(value)
+
+
+def rows_of(details: Mapping[str, object], kind: str, evaluation: UUID) -> list[OperatingPoint]:
+    """Unsaved rows. Raises EvaluationError `REPORT-INVALID`."""
+    pairs = [(curve.curve, point) for curve in curves_of(details, kind) for point in curve.points]
+    return [
+        OperatingPoint(
+            evaluation_id=evaluation,
+            sweep=curve.sweep.name,
+            variant=curve.variant.name,
+            curve=curve.name,
+            position=position,
+            value=point.value or "",
+            is_unmodified=point.is_unmodified,
+            axis=point.axis,
+            level=point.level,
+            metrics=dict(point.metrics or {}),
+            code=point.code or "",
+            reason=(point.reason or "")[:REASON_LENGTH],
+            seconds=point.seconds,
+        )
+        for position, (curve, point) in enumerate(pairs)
+    ]
+
+
+def figures_of(evaluations: Iterable[Evaluation]) -> list[Figure]:
+    """Of sparsity evaluations with their `operating_points` loaded, sweep by sweep."""
+    return [figure for evaluation in evaluations for figure in _figures(evaluation)]
+
+
+def figure_of(evaluation: Evaluation, sweep: str) -> Figure | None:
+    return next((figure for figure in _figures(evaluation) if figure.sweep.name == sweep), None)
+
+
+def evaluations_of(submission: UUID) -> list[Evaluation]:
+    """The submission's sparsity evaluations that have operating points, by dataset. Two queries."""
+    found = (
+        Evaluation.objects.filter(submission=submission, track=Track.SPARSITY, state=State.SUCCEEDED)
+        .select_related("dataset", "submission__revision__system")
+        .defer("log")
+        .prefetch_related("operating_points")
+        .order_by("dataset__name")
+    )
+    return [evaluation for evaluation in found if evaluation.operating_points.all()]
+
+
+def csv_of(evaluations: Sequence[Evaluation]) -> str:
+    """A line a point, unrounded; a metric that a point lacks is an empty cell."""
+    points = [
+        (evaluation, point) for evaluation in evaluations for point in evaluation.operating_points.all()
+    ]
+    names = list(dict.fromkeys(name for _, point in points for name in point.metrics))
+    out = io.StringIO()
+    write = csv.writer(out, lineterminator="\r\n").writerow
+    write(safe([*FIXED, *names]))
+    for evaluation, point in points:
+        write(_line(evaluation, point, names))
+    return out.getvalue()
+
+
+def _line(evaluation: Evaluation, point: OperatingPoint, names: Sequence[str]) -> list[str]:
+    texts = safe([evaluation.dataset.name, point.sweep, point.variant, point.value])
+    numbers = ["" if number is None else repr(number) for number in (point.axis, point.level)]
+    metrics = [point.metrics.get(name) for name in names]
+    return [
+        *texts,
+        str(point.is_unmodified).lower(),
+        *numbers,
+        *safe([point.code, point.reason]),
+        repr(point.seconds),
+        *("" if value is None else repr(value) for value in metrics),
+    ]
+
+
+def curves_of_evaluation(evaluation: Evaluation) -> list[Curve]:
+    """In the order of being asked. A sweep that this version does not know any more is left out."""
+    reports = _reports(evaluation)
+    points = sorted(evaluation.operating_points.all(), key=lambda point: point.position)
+    return [
+        Curve(name, SWEEPS[found[0].sweep], _variant(found[0]), found, reports.get(name, {}))
+        for name, group in groupby(points, key=lambda point: point.curve)
+        if (found := list(group)) and found[0].sweep in SWEEPS
+    ]
+
+
+def _figures(evaluation: Evaluation) -> Iterator[Figure]:
+    curves = curves_of_evaluation(evaluation)
+    for sweep in dict.fromkeys(curve.sweep.name for curve in curves):
+        own = [curve for curve in curves if curve.sweep.name == sweep]
+        yield Figure(evaluation, SWEEPS[sweep], own)
+
+
+def _variant(point: OperatingPoint) -> Variant:
+    """That of the sweep; the first one, should a later version have renamed it."""
+    variants = SWEEPS[point.sweep].variants
+    return next((variant for variant in variants if variant.name == point.variant), variants[0])
+
+
+def _reports(evaluation: Evaluation) -> dict[str, Mapping[str, Any]]:
+    """The curves of the report by their names."""
+    track = ((evaluation.report or {}).get("tracks") or {}).get(Track.SPARSITY.value) or {}
+    return {str(curve["asked"]).partition("=")[0]: curve for curve in track.get("sweeps", [])}
+
+
+def primary(point: OperatingPoint) -> float | None:
+    found = point.metrics.get(PRIMARY)
+    return None if found is None else float(found)
