@@ -8,7 +8,7 @@ PORT ?= 8000
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test bench check format lock clean
+.PHONY: help install demo run test bench bench-latency check format lock clean
 
 help: ## list every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,12 @@ lock: install ## write requirements/*.txt anew from pyproject.toml
 
 bench: .venv-bench/.installed ## compare with peers and write docs/benchmarks.md; ONLY=NAME runs one bench
 	.venv-bench/bin/python -m tests.benchmarks $(ONLY)
+
+HALF ?= busy
+SYSTEM ?= minilm
+SESSIONS ?= 20
+bench-latency: install ## repeat a latency session: HALF=quiet|busy SYSTEM=bm25|minilm SESSIONS=N
+	$(BIN)/python -m tests.benchmarks.latency $(HALF) --system $(SYSTEM) --sessions $(SESSIONS)
 
 clean: ## remove what runs and tests left behind (the environment and var/ stay)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
