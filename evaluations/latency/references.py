@@ -34,7 +34,7 @@ Block = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Sum:
-    """A matched reference: which steps of which references stand for a system's own. `None`: no such part."""
+    """A matched reference: which steps of which references stand for a system's own."""
 
     encoding: tuple[str, tuple[str, ...]]
     searching: tuple[str, tuple[str, ...]]

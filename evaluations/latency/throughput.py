@@ -43,7 +43,7 @@ def client_counts(cores: int) -> tuple[int, ...]:
 def measure_throughput(system: Timed, dataset: Dataset, k: int, plan: Plan) -> Findings:
     """Threads of one process, each query in one thread. Latencies under load count the waiting."""
     texts = list(dict.fromkeys(dataset.queries.values()))
-    paths = [system.query_path(k, threads=1) for _ in range(max(plan.clients))]
+    paths = [system.query_path(k, threads=1)] * max(plan.clients)  # what it reads is shared, as in a server
     with quiet(threads=1, cores=max(plan.clients)):
         rates = {
             clients: closed_loop(paths[:clients], texts, plan.seed, plan.closed_s) for clients in plan.clients

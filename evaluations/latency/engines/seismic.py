@@ -3,7 +3,11 @@
 Source: Bruch et al. 2024, by the authors' package.
 """
 
+import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +31,26 @@ def _build(documents: "csr_array[Any]", k: int, threads: int) -> Served:
         dataset.add_documents_by_id(
             names, block.indices.astype(np.int64), block.data, block.indptr.astype(np.int64)
         )
-    index = seismic.SeismicIndex.build_from_dataset(dataset, num_threads=threads)
+    with _silenced():
+        index = seismic.SeismicIndex.build_from_dataset(dataset, num_threads=threads)
+        size = _disk_bytes(index)
     text = seismic.get_seismic_string()
-    return Served(lambda query: _search(index, query, k, text), _disk_bytes(index))
+    return Served(lambda query: _search(index, query, k, text), size)
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Its builder writes to standard output, below Python, where a worker reads JSON lines."""
+    sys.stdout.flush()
+    before = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(nowhere)
+        os.close(before)
 
 
 def _search(index: Any, query: Any, k: int, text: Any) -> Found:

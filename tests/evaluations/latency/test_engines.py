@@ -88,7 +88,7 @@ def test_hnsw_finds_nearly_what_the_exact_search_finds():
     assert served.scores.tolist() == pytest.approx(list(exact.values()), rel=1e-5)
 
 
-def test_seismic_finds_nearly_what_the_exact_search_finds():
+def test_seismic_finds_nearly_what_the_exact_search_finds(capfd):
     pytest.importorskip("seismic", reason="pyseismic-lsr is not installed")
     mini = load("mini")
     system = KINDS["bm25"].load(KINDS["bm25"].spec(), Runtime())
@@ -98,6 +98,7 @@ def test_seismic_finds_nearly_what_the_exact_search_finds():
     (shown,) = measure_engines(path, lambda: system.document_vectors, texts, 10, SHORT).details["engines"]
     assert shown["recall@10"] > 0.7
     assert shown["index_disk_bytes"] > 0
+    assert capfd.readouterr().out == ""  # a worker reads JSON lines there
     query = path.encode(path.tokenise(texts[0]))
     exact = path.search(query)
     served = ENGINES["sparse"][0].build(system.document_vectors, 10, 1).search(query)
