@@ -80,6 +80,15 @@ def test_a_static_embedding_of_queries_is_a_look_up(tmp_path):
     assert (path.encoder, path.index) == ("table", "dense")
 
 
+@pytest.mark.parametrize("form", ["plain", "router"])
+def test_a_sparse_index_built_anew_is_the_one_that_is_searched(folders, form):
+    system = indexed(f"sparse:{getattr(folders, form)}")
+    for built, held in zip(system.build_index(1), system._index.arrays, strict=True):
+        assert (built == held).all()
+    system.encode_documents(["swept wing"])
+    assert_path_equals_run(system, exactly=False)  # as before
+
+
 def test_every_kind_with_the_latency_track_has_a_way_to_time():
     timed = [name for name, kind in KINDS.items() if "latency" in kind.tracks]
     assert {"bm25", "dense", "sparse", "late-interaction"} <= set(timed)

@@ -134,6 +134,9 @@ def test_a_single_query_timed_finds_what_the_run_holds(folder, request):
     assert [system.document_ids[row] for row in found.rows] == list(expected)
     assert found.scores.tolist() == pytest.approx(list(expected.values()), rel=1e-6)
     assert (path.encoder, path.index) == ("neural", "multi-vector")
+    system.encode_documents(["swept wing"])
+    held = system.document_vectors
+    assert sum(array.nbytes for array in system.build_index(1)) > held.vectors.nbytes + held.offsets.nbytes
 
 
 def test_scores_by_hand(tmp_path):
