@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from evaluations import pipeline
+from evaluations import cli, pipeline
 from evaluations.datasets import load
-from evaluations.latency.baseline import Baseline
+from evaluations.latency.baseline import Baseline, read_baseline
+from evaluations.latency.harness import empty_path
 from evaluations.latency.host import host_profile
 from evaluations.latency.schedule import Schedule
 from evaluations.latency.session import Settings
@@ -97,3 +98,25 @@ def test_the_first_ten_of_a_timed_query_are_those_of_the_run():
         found = path.search(path.encode(path.tokenise(text)))
         assert [system.document_ids[row] for row in found.rows] == list(run.lists[query_id].document_ids)
         assert found.scores.tolist() == run.lists[query_id].scores.tolist()
+
+
+def test_the_command_host_shows_the_profile_and_writes_a_baseline_that_a_session_takes(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("evaluations.commands.calibration_paths", lambda *_: {"bm25": empty_path()})
+    file = tmp_path / "baseline.json"
+    assert cli.main(["host", "--device", "cpu", "--write", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert f"host profile {host_profile().hash}" in shown
+    assert "bm25 cpu 1 p50" in shown
+    stored = read_baseline(file)
+    assert stored.host == host_profile().hash
+    assert set(stored.times_ms) == {"bm25 cpu 1 p50", "bm25 cpu 1 mean"}
+
+
+def test_a_baseline_that_is_not_there_is_refused_before_anything_runs(tmp_path, capsys):
+    arguments = ["evaluate", "--system", "bm25", "--dataset", "mini", "--tracks", "latency"]
+    status = cli.main([*arguments, "--out", str(tmp_path / "out"), "--baseline", str(tmp_path / "absent")])
+    assert status == 2
+    assert "error[BASELINE]" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
