@@ -39,7 +39,7 @@ from evaluations.retrieval.scoring import (
 from evaluations.sparsity import sweeps
 from evaluations.sparsity.sweeps import Curve
 from evaluations.systems import Kind, Run, Runtime, System, SystemSpec, kind_of, needs_corpus
-from evaluations.systems.base import ByDataset, Composite, Timed
+from evaluations.systems.abilities import ByDataset, Composite, Timed
 from evaluations.systems.trec import read_run
 from evaluations.tracks import TRACKS, Findings
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from evaluations.encoding.forms import Form, V
 from evaluations.encoding.settings import Settings
-from evaluations.systems.base import Side
+from evaluations.systems.abilities import Side
 
 Features = Mapping[str, Any]
 

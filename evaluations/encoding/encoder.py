@@ -17,7 +17,8 @@ from evaluations.encoding.forms import V
 from evaluations.encoding.settings import Settings
 from evaluations.errors import EvaluationFailed
 from evaluations.protocol import DEFINITIONS_VERSION, TEXT_TEMPLATE
-from evaluations.systems.base import Runtime, Side, SystemSpec
+from evaluations.systems.abilities import Side
+from evaluations.systems.base import Runtime, SystemSpec
 
 Advance = Callable[[int], None]
 

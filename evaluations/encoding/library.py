@@ -18,7 +18,8 @@ from torch import nn
 
 from evaluations.encoding.batches import Features
 from evaluations.errors import EvaluationError
-from evaluations.systems.base import Side, Value
+from evaluations.systems.abilities import Side
+from evaluations.systems.base import Value
 
 SIDES: tuple[Side, Side] = ("query", "document")
 SIMILARITIES = ("cosine", "dot")

@@ -15,7 +15,7 @@ from evaluations.latency.quiet import quiet
 from evaluations.latency.schedule import Schedule
 from evaluations.latency.statistics import summary
 from evaluations.search.found import Found
-from evaluations.systems.base import IndexForm, QueryPath
+from evaluations.systems.abilities import IndexForm, QueryPath
 from evaluations.tracks import Findings
 
 EXACT = "exact"

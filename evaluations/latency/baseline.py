@@ -24,7 +24,7 @@ from evaluations.latency.host import HostProfile
 from evaluations.latency.references import BM25, ENCODER, SCAN
 from evaluations.latency.schedule import CHUNK, LEAST_WARMUP, query_order
 from evaluations.latency.statistics import calibrated
-from evaluations.systems.base import QueryPath
+from evaluations.systems.abilities import QueryPath
 
 SCHEMA = 1
 K = 10

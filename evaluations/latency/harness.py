@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evaluations.latency.schedule import Schedule, query_order
 from evaluations.search.found import Found
-from evaluations.systems.base import QueryPath
+from evaluations.systems.abilities import QueryPath
 
 Clock = Callable[[], int]
 Times = list[tuple[int, int, int]]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.latency.schedule import query_order
-from evaluations.systems.base import QueryPath
+from evaluations.systems.abilities import QueryPath
 
 LOAD = 0.7  # of the closed loop's rate
 _SECOND = 1e9  # of nanoseconds

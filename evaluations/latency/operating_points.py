@@ -15,7 +15,7 @@ from evaluations.latency.quiet import quiet
 from evaluations.latency.references import References, references_for
 from evaluations.latency.schedule import Schedule
 from evaluations.latency.statistics import Block, Interval, Ratio, block_variation, mean, p50, ratio, summary
-from evaluations.systems.base import QueryPath
+from evaluations.systems.abilities import QueryPath
 
 POINT = "point"
 _SEARCH = PARTS.index("search")

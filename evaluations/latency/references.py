@@ -17,7 +17,8 @@ from evaluations.datasets import Documents
 from evaluations.latency.harness import PARTS, Recording
 from evaluations.progress import Progress
 from evaluations.search.found import Found
-from evaluations.systems.base import QueryPath, Runtime, Timed
+from evaluations.systems.abilities import QueryPath, Timed
+from evaluations.systems.base import Runtime
 from evaluations.systems.locations import local_folder
 
 BM25, ENCODER, SCAN = "bm25", "encoder", "scan"

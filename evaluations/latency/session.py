@@ -19,7 +19,7 @@ from evaluations.latency.statistics import Ratio, block_variation, mean, p50, ra
 from evaluations.latency.throughput import Plan
 from evaluations.progress import Progress
 from evaluations.protocol import Fact
-from evaluations.systems.base import QueryPath
+from evaluations.systems.abilities import QueryPath
 
 SYSTEM = "system"
 K = 10

@@ -14,7 +14,7 @@ from evaluations.latency.loops import LOAD, closed_loop, open_loop
 from evaluations.latency.quiet import quiet
 from evaluations.latency.schedule import CHUNK
 from evaluations.latency.statistics import P99_SAMPLES, points
-from evaluations.systems.base import Built, QueryPath, Timed
+from evaluations.systems.abilities import Built, QueryPath, Timed
 from evaluations.tracks import Findings, not_applicable
 
 DOCUMENTS = ("documents_per_second", "index_build_s", "index_resident_bytes", "index_disk_bytes")

@@ -22,7 +22,7 @@ from evaluations.latency.session import (
 from evaluations.latency.statistics import P99_SAMPLES, Interval, block_variation, mean, p50, summary
 from evaluations.latency.throughput import measure_throughput
 from evaluations.progress import Progress
-from evaluations.systems.base import QueryPath, Timed
+from evaluations.systems.abilities import QueryPath, Timed
 from evaluations.tracks import Findings
 
 _MS, _US = 1e-6, 1e-3  # of a nanosecond

@@ -5,11 +5,11 @@ Adding a kind is one file that ends in a `Kind`, and one line in `KINDS`.
 
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeGuard, runtime_checkable
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,12 @@ from numpy.typing import NDArray
 from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
-from evaluations.search.found import Found
 from evaluations.tracks import Findings
 
 Value = str | int | float | bool | None
 OptionType = Literal["int", "float", "str", "bool"]
-Side = Literal["query", "document"]
 Takes = Literal["nothing", "model", "vocabulary", "file", "folder"]
-QueryEncoder = Literal["neural", "table", "none"]
-IndexForm = Literal["sparse", "dense", "multi-vector"]
 
-EXACT_ENGINE = "exact 1"  # evaluations/search; raise the number when its searches do other work
 CACHE_BYTES = 20 * 2**30
 MAX_TEXT = 2000  # characters of an option such as a prompt
 
@@ -193,128 +188,6 @@ class System(Protocol):
 
     def provenance(self) -> Mapping[str, str | int | None]:
         """How it ran: device, precision, threads, kernels."""
-
-
-def _nothing() -> None:
-    """What there is to wait for where a call returns when its work is done."""
-
-
-@dataclass(frozen=True)
-class QueryPath:
-    """One query's way through a system, in three steps that are timed apart. No step remembers a query.
-
-    `tokenise` takes the text, `encode` what that gives, `search` what that gives, and finds the first k.
-    `encoder`: a query goes through a model (`neural`), its tokens' weights are looked up (`table`), or its
-    tokens are the query (`none`). `index`: what is searched. `engine`: what searches it, with its version.
-    `wait` returns when the device has done what it was told.
-    """
-
-    tokenise: Callable[[str], Any]
-    encode: Callable[[Any], Any]
-    search: Callable[[Any], Found]
-    encoder: QueryEncoder
-    index: IndexForm
-    engine: str = EXACT_ENGINE
-    device: str = "cpu"
-    precision: str = "fp32"
-    wait: Callable[[], None] = _nothing
-
-
-@runtime_checkable
-class Timed(Protocol):
-    """What a system of a kind with the latency track has besides."""
-
-    def query_path(self, k: int, threads: int) -> QueryPath:
-        """The way to the first k documents, one query at a time. To be asked for after `index`.
-
-        `threads`: of one query's search; the libraries' own threads are for the caller to limit.
-        """
-
-
-@runtime_checkable
-class Built(Protocol):
-    """What a timed system tells of its own making, where it is the one that makes vectors and index."""
-
-    def encode_documents(self, texts: Sequence[str]) -> None:
-        """Encodes these anew, past any cache, and lets the vectors go."""
-
-    def build_index(self, threads: int) -> Sequence[NDArray[Any]]:
-        """Builds the index anew of the documents' vectors, and returns all the arrays that it holds."""
-
-
-@runtime_checkable
-class ByDataset(Protocol):
-    """What a system has besides where its files are those of a dataset. Called before `index`."""
-
-    def choose(self, dataset: str, document_ids: Collection[str] | None) -> None:
-        """The dataset's name, and the ids of its documents where its corpus is there."""
-
-
-class TextEncoder(Protocol):
-    """A loaded model with the settings of its spec: texts to vectors, in two steps that can be timed apart.
-
-    `forward(tokenise(texts, side), side)` is what an evaluation stores of these texts: prompts, lengths,
-    sides, truncation and normalisation are in it. Both are to be called for as many texts as shall be in one
-    batch; neither caches.
-    """
-
-    @property
-    def module(self) -> Any:
-        """The `torch.nn.Module` that `forward` runs. Who changes it in place encodes with the changed one."""
-
-    def tokenise(self, texts: Sequence[str], side: Side) -> Mapping[str, Any]:
-        """What the model reads: padded tensors on the CPU, and what the library notes beside them."""
-
-    def forward(self, features: Mapping[str, Any], side: Side) -> Any:
-        """Their vectors on the CPU, in the texts' order; `features` stays as it is.
-
-        Of dense models float32 (texts, dimensions), of sparse ones a csr_array (texts, V), of late
-        interaction `TokenVectors`. Runs in inference mode, in the settings' precision, on their device.
-        """
-
-
-class Encoding(Protocol):
-    """What a system that encodes has besides `System`, for sweeps, profiles and timings (see `encodes`).
-
-    Row i of `document_vectors` is of `document_ids[i]`, which need not be in the corpus' order; the same for
-    queries. Both are as stored: of length one where the model compares by the cosine. Documents are there
-    after `index`, queries after `retrieve`.
-    """
-
-    @property
-    def encoder(self) -> TextEncoder: ...
-
-    @property
-    def document_ids(self) -> Sequence[str]: ...
-
-    @property
-    def document_vectors(self) -> Any:
-        """Dense: float32 (documents, dimensions), maybe mapped from a file. Late interaction: TokenVectors.
-
-        Sparse: a csr_array (documents, V), made of the index anew at each call.
-        """
-
-    @property
-    def query_ids(self) -> Sequence[str]: ...
-
-    @property
-    def query_vectors(self) -> Any: ...
-
-
-def encodes(system: object) -> TypeGuard[Encoding]:
-    """Whether a system is an `Encoding`: `isinstance` would make every property, and copy all vectors."""
-    return hasattr(system, "encoder")
-
-
-@runtime_checkable
-class Composite(Protocol):
-    """What a system has besides where it is made of others."""
-
-    @property
-    def members(self) -> Sequence[System]: ...
-
-    def finish_lists(self, finish: Callable[[Run], Run]) -> None:
-        """What makes a member's lists those of the member alone: self-hits out, then the cut."""
 
 
 class Pin(Protocol):

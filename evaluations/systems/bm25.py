@@ -23,7 +23,8 @@ from evaluations.search.order import id_ranks
 from evaluations.sparsity.expansion import no_expansion
 from evaluations.sparsity.names import lexical_model
 from evaluations.sparsity.storage import sparse_storage
-from evaluations.systems.base import Kind, Option, QueryPath, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.abilities import QueryPath
+from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.bm25_impacts import Counts, Formula, counted, document_frequency, mean_length
 from evaluations.systems.bm25_terms import Terms, VocabularyTokens, Words
 from evaluations.systems.locations import fetch

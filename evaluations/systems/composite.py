@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
-from evaluations.systems.base import ByDataset, Run, Runtime, System, SystemSpec
+from evaluations.systems.abilities import ByDataset
+from evaluations.systems.base import Run, Runtime, System, SystemSpec
 from evaluations.tracks import Findings, not_applicable
 
 # What adds up over the parts of a composite. Everything else is a part's own: see `members` of the findings.

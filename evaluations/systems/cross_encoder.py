@@ -22,7 +22,8 @@ from evaluations.encoding.library import MODEL_KWARGS
 from evaluations.encoding.settings import Settings, prepare
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.systems import safety
-from evaluations.systems.base import Runtime, Side, Value
+from evaluations.systems.abilities import Side
+from evaluations.systems.base import Runtime, Value
 from evaluations.systems.loading import loading_from, require_all_stored
 
 Pair = tuple[str, str]  # a query and a document

@@ -20,7 +20,8 @@ from evaluations.encoding.batches import Features
 from evaluations.encoding.forms import SPARSE, SparseForm
 from evaluations.encoding.library import MODEL_KWARGS
 from evaluations.errors import EvaluationError, EvaluationFailed
-from evaluations.systems.base import Side, Value
+from evaluations.systems.abilities import Side
+from evaluations.systems.base import Value
 from evaluations.systems.loading import loading_from, require_all_stored
 from evaluations.systems.lora import merge_own_adapter
 from evaluations.systems.model_profile import named_parameters

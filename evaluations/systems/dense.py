@@ -17,7 +17,8 @@ from evaluations.sparsity.dense_representation import dense_profile
 from evaluations.sparsity.sample import sample_of
 from evaluations.sparsity.storage import dense_storage
 from evaluations.systems import safety
-from evaluations.systems.base import Kind, QueryEncoder, QueryPath, RankedList, Run, Runtime, SystemSpec
+from evaluations.systems.abilities import QueryEncoder, QueryPath
+from evaluations.systems.base import Kind, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.locations import ResolvedModel, fetch
 from evaluations.systems.model_profile import model_profile
 from evaluations.systems.models import (

@@ -10,7 +10,7 @@ from evaluations.sparsity.names import WATCHED_METRICS
 from evaluations.sparsity.parameters import parameter_findings
 from evaluations.sparsity.sample import Sample
 from evaluations.sparsity.weights import weight_profile
-from evaluations.systems.base import Side, TextEncoder
+from evaluations.systems.abilities import Side, TextEncoder
 from evaluations.systems.safety import module_folders
 from evaluations.tracks import Findings, not_applicable
 

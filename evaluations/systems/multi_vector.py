@@ -22,7 +22,8 @@ from evaluations.encoding.library import MODEL_KWARGS, LibraryModel, prompts, re
 from evaluations.errors import EvaluationError
 from evaluations.search.maxsim import TokenVectors
 from evaluations.systems import safety
-from evaluations.systems.base import Side, Value
+from evaluations.systems.abilities import Side
+from evaluations.systems.base import Value
 from evaluations.systems.loading import loading_from, require_all_stored
 
 STANFORD = "HF_ColBERT"

@@ -23,7 +23,8 @@ from evaluations.encoding.library import (
     set_max_length,
 )
 from evaluations.errors import EvaluationError
-from evaluations.systems.base import Side, Value
+from evaluations.systems.abilities import Side
+from evaluations.systems.base import Value
 from evaluations.systems.loading import loading_from, require_all_stored
 
 

@@ -30,7 +30,8 @@ from evaluations.encoding.library import (
     require_inner_product,
     set_max_length,
 )
-from evaluations.systems.base import Side, Value
+from evaluations.systems.abilities import Side
+from evaluations.systems.base import Value
 from evaluations.systems.inference_free import idf_router
 from evaluations.systems.loading import loading_from, require_all_stored
 from evaluations.systems.model_profile import named_parameters

@@ -20,17 +20,8 @@ from evaluations.search.order import id_ranks
 from evaluations.sparsity.expansion import expansion, no_expansion
 from evaluations.sparsity.parameters import active_parameters, routing_of
 from evaluations.sparsity.sample import Sample, sample_of
-from evaluations.systems.base import (
-    Kind,
-    Option,
-    QueryEncoder,
-    QueryPath,
-    RankedList,
-    Run,
-    Runtime,
-    Side,
-    SystemSpec,
-)
+from evaluations.systems.abilities import QueryEncoder, QueryPath, Side
+from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.locations import ResolvedModel, fetch
 from evaluations.systems.model_profile import model_profile
 from evaluations.systems.models import (

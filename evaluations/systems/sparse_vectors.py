@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from evaluations.encoding.batches import TextModel
-from evaluations.systems.base import Side
+from evaluations.systems.abilities import Side
 
 
 class TermModel(TextModel["csr_array[Any]"], Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from evaluations.search.found import Found
-from evaluations.systems.base import IndexForm, QueryEncoder, QueryPath
+from evaluations.systems.abilities import IndexForm, QueryEncoder, QueryPath
 
 if TYPE_CHECKING:
     from evaluations.encoding.encoder import Encoder

@@ -27,7 +27,7 @@ from evaluations.latency.session import SYSTEM, Settings, record, session_gates
 from evaluations.latency.statistics import p50, variation
 from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime
-from evaluations.systems.base import QueryPath
+from evaluations.systems.abilities import QueryPath
 from tests.benchmarks import page
 from tests.benchmarks.framework import Section, Table, Target
 

@@ -12,7 +12,7 @@ from scipy.sparse import csc_array, vstack
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime, bm25_terms
-from evaluations.systems.base import Timed
+from evaluations.systems.abilities import Timed
 from evaluations.systems.bm25_impacts import Formula, counted, document_frequency, mean_length
 from evaluations.systems.bm25_terms import Words
 from evaluations.systems.parse import parse_system

@@ -11,7 +11,7 @@ from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime
-from evaluations.systems.base import encodes
+from evaluations.systems.abilities import encodes
 from evaluations.systems.parse import parse_system
 
 WORDS = ["wing", "swept", "lift", "heat", "layer", "boundary", "flow", "query", ":", "of", "a"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from evaluations.latency.engines import hnsw, seismic
 from evaluations.latency.engines.base import Engine
-from evaluations.systems.base import IndexForm
+from evaluations.systems.abilities import IndexForm
 
 ENGINES: Mapping[IndexForm, Sequence[Engine]] = {
     "sparse": (seismic.ENGINE,),

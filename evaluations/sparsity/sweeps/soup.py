@@ -7,7 +7,7 @@ from typing import Any
 
 from evaluations.errors import EvaluationError
 from evaluations.sparsity.sweeps.base import Altered, Facts, Subject, Sweep, Values, Variant
-from evaluations.systems.base import encodes
+from evaluations.systems.abilities import encodes
 
 PLUS = "+"
 

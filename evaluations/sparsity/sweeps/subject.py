@@ -9,7 +9,8 @@ from scipy.sparse import issparse
 from evaluations.errors import EvaluationError
 from evaluations.search.maxsim import TokenVectors
 from evaluations.sparsity.sweeps.vectors import Encoded, Form
-from evaluations.systems.base import System, SystemSpec, encodes
+from evaluations.systems.abilities import encodes
+from evaluations.systems.base import System, SystemSpec
 
 
 @dataclass

@@ -19,7 +19,8 @@ from evaluations.search.order import id_ranks
 from evaluations.sparsity.representation import without_zeros
 from evaluations.sparsity.sweeps.figures import Figures
 from evaluations.sparsity.sweeps.vectors import Encoded
-from evaluations.systems.base import QueryPath, System, encodes
+from evaluations.systems.abilities import QueryPath, encodes
+from evaluations.systems.base import System
 
 COUNTED_QUERIES = 8  # whose operations are counted: they differ by their length alone
 

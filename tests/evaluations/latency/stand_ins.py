@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from evaluations.latency.harness import empty_path
-from evaluations.systems.base import QueryPath
+from evaluations.systems.abilities import QueryPath
 
 SPUN_MS = 0.3  # of each wait: a sleep alone ends a little late
 

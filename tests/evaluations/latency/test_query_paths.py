@@ -6,7 +6,7 @@ import pytest
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime
-from evaluations.systems.base import Timed
+from evaluations.systems.abilities import Timed
 from evaluations.systems.parse import parse_system
 from tests.evaluations.systems import tiny_bert, tiny_sparse
 
