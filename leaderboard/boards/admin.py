@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from leaderboard.operators import ReadOnlyAdmin, report
 
 from . import entries
-from .models import Entry, Measurement
+from .models import Entry, Measurement, OperatingPoint
 
 
 @admin.register(Entry)
@@ -32,6 +32,13 @@ class EntryAdmin(ReadOnlyAdmin):
         report(
             request, sum(entries.refresh(each) is not None for each in listed), len(listed), "Computed anew:"
         )
+
+
+@admin.register(OperatingPoint)
+class OperatingPointAdmin(ReadOnlyAdmin):
+    list_display = ("curve", "value", "axis", "level", "reason", "evaluation")
+    list_filter = ("sweep", "code")
+    list_select_related = ("evaluation__dataset", "evaluation__submission")
 
 
 @admin.register(Measurement)

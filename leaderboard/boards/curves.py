@@ -91,7 +91,7 @@ def _layout(sweep: Figure, points: Sequence[OperatingPoint]) -> go.Layout:
     return go.Layout(
         template="none",
         height=300,
-        margin={"l": 44, "r": 20, "t": 16, "b": 46},
+        margin={"l": 44, "r": 20, "t": 16, "b": 28},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hovermode="closest",
@@ -99,7 +99,7 @@ def _layout(sweep: Figure, points: Sequence[OperatingPoint]) -> go.Layout:
         showlegend=False,
         xaxis={
             "type": "log" if sweep.sweep.is_logarithmic else "linear",
-            "title": {"text": html.escape(_title(sweep))},
+            "title": None,
             "range": _range(sweep, values),
             "zeroline": False,
             **_ticks(sweep, values),
@@ -107,11 +107,6 @@ def _layout(sweep: Figure, points: Sequence[OperatingPoint]) -> go.Layout:
         yaxis={"title": None, "zeroline": False, "nticks": 6, "range": _heights(points)},
         shapes=[_level_line(point)] if (point := sweep.unmodified) else [],
     )
-
-
-def _title(sweep: Figure) -> str:
-    unit = ", %" if sweep.sweep.unit == "share" else ""
-    return f"{sweep.sweep.axis}{unit}"
 
 
 def _level_line(point: OperatingPoint) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def form_fields(kind: Kind) -> dict[str, forms.Field]:
             required=False,
             label=f"Values of {curve.sweep.title}, {curve.variant.title}",
             initial=", ".join(curve.values),
-            help_text=f"{curve.variant.values.help.capitalize()}.",
+            help_text=f"{curve.variant.values.help[0].upper()}{curve.variant.values.help[1:]}.",
         )
     return fields
 

@@ -62,7 +62,8 @@ def sign_up(page: Page, username: str) -> None:
     expect(page.get_by_text(username).first).to_be_visible()
 
 
-def submit(page: Page, kind: str, **fields: str) -> None:
+def submit(page: Page, kind: str, curve: str = "", **fields: str) -> None:
+    """`curve`: of operating points, to be asked for with its default values."""
     page.get_by_role("link", name="Submit a system").first.click()
     choice = page.locator(".choice a").filter(has_text=re.compile(f"^{kind}$"))
     if choice.get_attribute("aria-current") is None:
@@ -70,6 +71,9 @@ def submit(page: Page, kind: str, **fields: str) -> None:
     expect(choice).to_have_attribute("aria-current", "true")
     for name, value in fields.items():
         page.locator(f"#submission [name={name}]").fill(value)
+    if curve:
+        page.locator("details.sweeps > summary").click()
+        page.locator(f"[name='sweep-{curve}']").check()
     measure = page.locator("#submission [name=tracks]")
     if measure.count():
         measure.select_option(label="Quality and sparsity: no times")
@@ -103,7 +107,8 @@ def test_from_sign_up_to_the_chart(page: Page) -> None:
     sign_up(page, "alice")
     submit(page, "BM25", name="BM25")
     watch(page)
-    submit(page, "Dense bi-encoder", name="MiniLM", location="sentence-transformers/all-MiniLM-L6-v2")
+    model = "sentence-transformers/all-MiniLM-L6-v2"
+    submit(page, "Dense bi-encoder", curve="vector-bits", name="MiniLM", location=model)
     stages = watch(page)
     assert {"loading", "encoding"} <= stages
 
@@ -119,6 +124,9 @@ def test_from_sign_up_to_the_chart(page: Page) -> None:
     expect(page.locator("#plot.drawn .scatterlayer .point")).to_have_count(2)
     page.get_by_role("link", name="MiniLM").last.click()
     expect(page.get_by_text("python -m evaluations evaluate").first).to_be_visible()
+    page.locator(".sweep .plot").scroll_into_view_if_needed()
+    expect(page.locator(".sweep .plot.drawn .scatterlayer .point").first).to_be_visible()
+    expect(page.locator(".sweep table tbody tr")).to_have_count(4)  # unmodified, and 8, 4 and 1 bit
     assert console.complaints == []
 
 

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from leaderboard.accounts.models import AuthToken, User
-from leaderboard.boards.models import Entry, Measurement
+from leaderboard.boards.models import Entry, Measurement, OperatingPoint
 from leaderboard.catalog.models import Benchmark, BenchmarkDataset, Dataset, RevisionFile
 from leaderboard.hosts import registry
 from leaderboard.hosts.models import Worker
@@ -28,7 +28,7 @@ from tests.leaderboard.hosts.test_registry import identity
 pytestmark = pytest.mark.django_db
 
 OURS = [model for model in admin.site._registry if model.__module__.startswith("leaderboard.")]
-READ_ONLY = [Entry, Measurement, Evaluation, Submission, AuditEvent, Artefact]
+READ_ONLY = [Entry, Measurement, OperatingPoint, Evaluation, Submission, AuditEvent, Artefact]
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def a_whole_submission() -> Submission:
     for evaluation in submission.evaluations.all():
         Measurement.objects.create(evaluation=evaluation, metric="nDCG@10", value=0.5, protocol="0" * 12)
         Artefact.objects.create(evaluation=evaluation, name="run", file="a", sha256="0" * 64, size_bytes=3)
+        OperatingPoint.objects.create(evaluation=evaluation, curve="weights", value="50", position=0)
     return submission
 
 
