@@ -67,7 +67,7 @@ def test_progress_is_json_and_nothing_else_for_a_worker(write_dataset, tmp_path)
     lines = [json.loads(line) for line in process.stdout.splitlines()]
     assert all(set(line) == {"stage", "share", "message"} for line in lines)
     assert [line["stage"] for line in lines if line["share"] == 1.0] == [
-        "loading", "loading", "encoding", "searching", "writing", "scoring", "writing"
+        "loading", "loading", "encoding", "searching", "profiling", "writing", "scoring", "writing"
     ]  # fmt: skip
 
 
