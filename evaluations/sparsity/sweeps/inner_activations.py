@@ -12,6 +12,7 @@ from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from evaluations.errors import EvaluationError
 from evaluations.sparsity.sweeps.matrices import down_projections, fused_experts
+from evaluations.sparsity.sweeps.selection import kth_smallest
 
 _EXPERTS = "sparseboard_top_activations"
 
@@ -43,8 +44,12 @@ def greatest(inner: torch.Tensor, zeroed: float, norms: torch.Tensor | None) -> 
     if not count:
         return inner
     scores = inner.abs() if norms is None else inner.abs() * norms
-    order = scores.argsort(dim=-1, descending=True, stable=True)
-    lost = torch.zeros_like(inner, dtype=torch.bool).scatter_(-1, order[..., width - count :], True)
+    cut = kth_smallest(scores, count)  # sorting would take longer than the model
+    lost = scores <= cut
+    too_many = lost.sum(dim=-1, keepdim=True) - count
+    if bool(too_many.any()):
+        tied = scores == cut
+        lost &= ~(tied & (tied.cumsum(dim=-1) <= too_many))
     return inner.masked_fill(lost, 0)
 
 

@@ -16,12 +16,14 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evaluations.errors import EvaluationError
+from evaluations.sparsity.sweeps.selection import kth_smallest
 
 NAME = "sparseboard_some_keys"
 # Arguments by which some models add to the scores; attention without them would be another model's.
 _BEYOND = ("s_aux", "position_bias", "head_mask", "attention_bias", "relative_position_bias")
 
-# scores (texts, heads, queries, keys), which of them are allowed (the same shape): which are kept
+# Scores (texts, heads, queries, keys), and which of them are allowed: which are kept. The latter two may be
+# the same for all texts or heads, and then have an axis of 1 there, or none.
 Choice = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -37,6 +39,16 @@ class Counts:
     def left_out(self) -> float:
         return 1.0 - self.kept / self.allowed if self.allowed else 0.0
 
+    def add(self, scores: torch.Tensor, allowed: torch.Tensor, seen: torch.Tensor) -> None:
+        """`seen` (..., queries, 1): keys kept. A token that does not see itself is padding, and left out."""
+        self.calls += 1
+        if scores.shape[-1] != scores.shape[-2]:
+            return
+        real = allowed.diagonal(dim1=-2, dim2=-1)[..., None]
+        whole = (*scores.shape[:-1], 1)
+        self.allowed += int((allowed.sum(dim=-1, keepdim=True) * real).expand(whole).sum())
+        self.kept += int((seen * real).expand(whole).sum())
+
 
 def window(keys: int) -> Choice:
     """Keys at most so many tokens before or after."""
@@ -45,7 +57,7 @@ def window(keys: int) -> Choice:
         queries, there = scores.shape[-2:]
         places = torch.arange(there, device=scores.device)
         of_query = torch.arange(there - queries, there, device=scores.device)
-        return ((places[None, :] - of_query[:, None]).abs() <= keys).expand_as(scores)
+        return (places[None, :] - of_query[:, None]).abs() <= keys
 
     return near
 
@@ -56,8 +68,8 @@ def top(keys: int) -> Choice:
     def greatest(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
         if scores.shape[-1] <= keys:
             return torch.ones_like(allowed)
-        hidden = scores.masked_fill(~allowed, -torch.inf)
-        return hidden >= hidden.topk(keys, dim=-1).values[..., -1:]
+        hidden = scores if bool(allowed.all()) else torch.where(allowed, scores, -torch.inf)
+        return hidden >= kth_smallest(hidden, hidden.shape[-1] - keys + 1)
 
     return greatest
 
@@ -87,7 +99,7 @@ def some_keys(module: nn.Module, choice: Choice) -> Iterator[Counts]:
         if softcap is not None:
             scores = torch.tanh(scores / softcap) * softcap
         kept = _chosen(scores, attention_mask, choice, counts)
-        hidden = scores.masked_fill(~kept, torch.finfo(scores.dtype).min)
+        hidden = torch.where(kept, scores, torch.finfo(scores.dtype).min)
         weights = hidden.float().softmax(dim=-1).to(query.dtype)
         return (weights @ value).transpose(1, 2).contiguous(), weights
 
@@ -99,17 +111,15 @@ def some_keys(module: nn.Module, choice: Choice) -> Iterator[Counts]:
 
 def _chosen(scores: torch.Tensor, mask: torch.Tensor | None, choice: Choice, counts: Counts) -> torch.Tensor:
     """Which pairs are kept; a token without any, as padding may be, keeps what it was allowed."""
-    allowed = torch.ones_like(scores, dtype=torch.bool)
-    if mask is not None:
-        allowed = (mask[..., : scores.shape[-1]] > torch.finfo(mask.dtype).min / 2).expand_as(scores)
+    queries, keys = scores.shape[-2:]
+    if mask is None:
+        allowed = torch.ones((1, 1, queries, keys), dtype=torch.bool, device=scores.device)
+    else:
+        allowed = (mask[..., :keys] > torch.finfo(mask.dtype).min / 2).expand(-1, -1, queries, -1)
     kept = choice(scores, allowed) & allowed
-    kept = torch.where(kept.any(dim=-1, keepdim=True), kept, allowed)
-    counts.calls += 1
-    if scores.shape[-1] == scores.shape[-2]:  # a token that does not see itself is padding
-        real = allowed.diagonal(dim1=-2, dim2=-1)[..., None]
-        counts.allowed += int((allowed & real).sum())
-        counts.kept += int((kept & real).sum())
-    return kept
+    seen = kept.sum(dim=-1, keepdim=True)
+    counts.add(scores, allowed, seen)
+    return kept if bool(seen.all()) else torch.where(seen > 0, kept, allowed)
 
 
 @contextmanager
