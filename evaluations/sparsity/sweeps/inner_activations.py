@@ -1,8 +1,9 @@
 """Keeping the greatest inner activations of MLPs while a model encodes. Importing this brings torch."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,10 +24,14 @@ class Counts:
 
     zeros: int = 0
     all: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, inner: torch.Tensor) -> None:
-        self.zeros += int(inner.numel() - torch.count_nonzero(inner))
-        self.all += inner.numel()
+        """Batches may run side by side, each on a thread of its own: unguarded, some would not be counted."""
+        zeros = int(inner.numel() - torch.count_nonzero(inner))
+        with self._lock:
+            self.zeros += zeros
+            self.all += inner.numel()
 
     @property
     def share(self) -> float:

@@ -4,9 +4,10 @@ It is eager attention with one more mask, so that what is left out is left out e
 by the name that the model's configuration gives.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ class Counts:
     allowed: int = 0
     kept: int = 0
     calls: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def left_out(self) -> float:
@@ -41,13 +43,22 @@ class Counts:
 
     def add(self, scores: torch.Tensor, allowed: torch.Tensor, seen: torch.Tensor) -> None:
         """`seen` (..., queries, 1): keys kept. A token that does not see itself is padding, and left out."""
-        self.calls += 1
         if scores.shape[-1] != scores.shape[-2]:
+            self._count(0, 0)
             return
         real = allowed.diagonal(dim1=-2, dim2=-1)[..., None]
         whole = (*scores.shape[:-1], 1)
-        self.allowed += int((allowed.sum(dim=-1, keepdim=True) * real).expand(whole).sum())
-        self.kept += int((seen * real).expand(whole).sum())
+        self._count(
+            int((allowed.sum(dim=-1, keepdim=True) * real).expand(whole).sum()),
+            int((seen * real).expand(whole).sum()),
+        )
+
+    def _count(self, allowed: int, kept: int) -> None:
+        """Batches run side by side, each on a thread of its own: unguarded, some would not be counted."""
+        with self._lock:
+            self.calls += 1
+            self.allowed += allowed
+            self.kept += kept
 
 
 def window(keys: int) -> Choice:
