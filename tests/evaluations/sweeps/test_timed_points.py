@@ -34,24 +34,28 @@ def points(system, out, sweep):
     return [point["metrics"] for point in curve["points"]]
 
 
+def assert_timed(point):
+    """Each has its times; what they should come to is `latency/test_operating_points.py`'s."""
+    assert all(point[name] > 0 for name in TIMES)
+    assert point["query_search_latency_p50_ms"] < point["query_latency_p50_ms"]
+
+
 def test_points_of_changed_vectors_have_their_times(tmp_path, tiny):
     unmodified, whole, half = points(f"dense:{tiny}", tmp_path, "dimensions=16,8")
     for point in (unmodified, whole, half):
-        assert all(point[name] > 0 for name in TIMES)
+        assert_timed(point)
     assert unmodified["query_speedup_realised"] == 1.0
-    assert whole["query_speedup_realised"] == pytest.approx(1.0, rel=0.5)
     assert "query_flop_removed_share" not in whole
 
 
 def test_points_of_a_pruned_model_say_what_was_claimed_beside_what_was_realised(tmp_path, tiny):
     unmodified, pruned = points(f"dense:{tiny}", tmp_path, "weights=99")
-    assert all(pruned[name] > 0 for name in TIMES)
+    assert_timed(pruned)
     assert 0.3 < pruned["query_flop_removed_share"] < 1.0
-    assert pruned["query_speedup_realised"] == pytest.approx(1.0, rel=0.5)  # no product skips a zero
     assert unmodified["query_speedup_realised"] == 1.0
 
 
 def test_points_of_sparse_vectors_are_searched_for_as_they_were_changed(tmp_path):
     folder = tiny_sparse.one_of_each_form(tmp_path / "models").router
     _, fewer = points(f"sparse:{folder}", tmp_path / "out", "document-terms=1")
-    assert all(fewer[name] > 0 for name in TIMES)
+    assert_timed(fewer)
