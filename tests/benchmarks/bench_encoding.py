@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.benchmarks import encoding_profile
 from tests.benchmarks.framework import Bench, Section, Size, Table, Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,8 +102,8 @@ def run(size: Size) -> Section:
             tables.append(Table(_title(part), COLUMNS, tuple(_rows(lower))))
     return Section(
         title="Encoding",
-        intro=_intro(),
-        tables=tuple(tables),
+        intro=_intro(len(turns[OURS])),
+        tables=(*tables, *encoding_profile.tables(model)),
         targets=tuple(_targets(turns, lower, native, whole=not size.quick)),
         notes=tuple(_notes(native)),
         versions={name: version(name) for name in PACKAGES},
@@ -212,11 +213,11 @@ def _native_bf16() -> bool:
     return any(name in flags for name in NATIVE_BF16)
 
 
-def _intro() -> str:
+def _intro(turns: int) -> str:
     return (
         "all-MiniLM-L6-v2 on SciFact, from a cold process to metrics: imports, reading, encoding, exact "
         "search, effectiveness. Every turn is a process of its own, with the number of threads that its "
-        f"library chooses. Ours and beir take {ROUNDS} turns each, alternating, the others one; `times ours` "
+        f"library chooses. Ours and beir take {turns} turns each, alternating, the others one; `times ours` "
         "is the median over the rounds. Processor time adds up all threads and notices other work on the "
         "machine less than wall time does."
     )
