@@ -120,6 +120,11 @@ def _add_measure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:VARIANT][=VALUES]",
         help="a curve of operating points, such as weights=10,50 or vector-bits; may be repeated",
     )
+    parser.add_argument(
+        "--checkpoint", action="append", default=[], metavar="NAME=PLACE",
+        help="what a value of the sweep soup means by NAME: a hub id, ORG/NAME@REVISION, or a folder; a name"
+        " without one is such a place itself. May be repeated",
+    )  # fmt: skip
     parser.set_defaults(run=commands.measure)
 
 

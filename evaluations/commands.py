@@ -23,7 +23,14 @@ from evaluations.progress import Progress, for_console
 from evaluations.report import REPORT, Report, read_report
 from evaluations.retrieval.measures import PRIMARY, Measure, default_measures, parse_measures
 from evaluations.sparsity.pooling import DIMENSION_COUNTS
-from evaluations.sparsity.sweeps import SWEEPS, SWEEPS_TABLE, Curve, parse_sweeps, verdict_lines
+from evaluations.sparsity.sweeps import (
+    SWEEPS,
+    SWEEPS_TABLE,
+    Curve,
+    parse_checkpoints,
+    parse_sweeps,
+    verdict_lines,
+)
 from evaluations.systems import KINDS, Runtime, SystemSpec, kind_of, needs_corpus
 from evaluations.systems.parse import parse_system
 from evaluations.tracks import Findings
@@ -130,6 +137,7 @@ def sweeps(_: Namespace) -> None:
 def _request(options: Namespace) -> pipeline.Request:
     spec = _system(options)
     tracks = tuple(track.strip() for track in options.tracks.split(",") if track.strip())
+    curves = parse_sweeps(options.sweep, spec.kind)
     return pipeline.Request(
         spec=spec,
         out=options.out,
@@ -138,7 +146,8 @@ def _request(options: Namespace) -> pipeline.Request:
         command=options.recipe,
         latency=Settings(threads=options.query_threads),
         baseline=read_baseline(options.baseline) if options.baseline else None,
-        sweeps=parse_sweeps(options.sweep, spec.kind),
+        sweeps=curves,
+        checkpoints=parse_checkpoints(options.checkpoint, curves),
     )
 
 

@@ -50,8 +50,9 @@ BUILT_TRACKS = ("retrieval", "sparsity")
 class Request:
     """One evaluation: a pinned system, the folder for what it writes, the tracks, and where it runs.
 
-    `sweeps` belong to the sparsity track. `command` is what a person types to repeat it. `baseline`: what
-    the latency track's references took on this host when it was well.
+    `sweeps` belong to the sparsity track; `checkpoints`: where those are that their values call by a name.
+    `command` is what a person types to repeat it. `baseline`: what the latency track's references took on
+    this host when it was well.
     """
 
     spec: SystemSpec
@@ -62,6 +63,7 @@ class Request:
     latency: Settings = field(default_factory=Settings)
     baseline: Baseline | None = None
     sweeps: tuple[Curve, ...] = ()
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate(
@@ -207,7 +209,10 @@ def _swept(
     kind = kind_of(spec.kind)
     bench = sweeps.Bench(
         subject=sweeps.LoadedSubject(
-            system, spec, lambda other: kind.load(kind.pin(other, allow_path=True), request.runtime)
+            system,
+            spec,
+            lambda other: kind.load(kind.pin(other, allow_path=True), request.runtime),
+            request.checkpoints,
         ),
         dataset=dataset,
         searcher=sweeps.Searcher(request.runtime.threads, sweeps.device_of(system)),

@@ -5,6 +5,7 @@ makes the points, in the process that runs the model; `judged` scores them, in t
 """
 
 from evaluations.sparsity.sweeps.base import Sweep, Values, Variant
+from evaluations.sparsity.sweeps.checkpoints import checkpoints_of, names_of, parse_checkpoints
 from evaluations.sparsity.sweeps.grammar import Curve, parse_sweep, parse_sweeps, sweep_of, sweeps_for
 from evaluations.sparsity.sweeps.judging import Judged, judged
 from evaluations.sparsity.sweeps.measuring import Bench, measured
@@ -19,7 +20,7 @@ from evaluations.sparsity.sweeps.verdicts import verdict_lines
 
 __all__ = [
     "SWEEPS", "SWEEPS_PER_QUERY", "SWEEPS_TABLE", "Bench", "Curve", "Encoded", "FoundCurve", "Judged",
-    "LoadedSubject", "Point", "Searcher", "Stopwatch", "Sweep", "Values", "Variant", "curves_of",
-    "device_of", "judged", "measured", "parse_sweep", "parse_sweeps", "run_name", "run_names",
-    "sweep_of", "sweeps_for", "verdict_lines",
+    "LoadedSubject", "Point", "Searcher", "Stopwatch", "Sweep", "Values", "Variant",
+    "checkpoints_of", "curves_of", "device_of", "judged", "measured", "names_of", "parse_checkpoints",
+    "parse_sweep", "parse_sweeps", "run_name", "run_names", "sweep_of", "sweeps_for", "verdict_lines",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ SEED = 0  # of all that a sweep draws: the same request gives the same points
 MOST_VALUES = 20  # on one curve
 MOST_TEXT = 300  # characters of a value
 _PATTERN = re.compile(r"([1-9][0-9]?):([1-9][0-9]?)")
-_CHECKPOINT = re.compile(r"[^\s,=]+")
+_CHECKPOINTS = re.compile(r"[^\s,=+]+(\+[^\s,=+]+)*")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Values:
         if self.type == "pattern":
             return "patterns N:M such as 2:4, at most N of M consecutive inputs kept"
         if self.type == "checkpoint":
-            return "checkpoints ORG/NAME@REVISION, added one after the other"
+            return "checkpoints ORG/NAME@REVISION, joined by + where several are averaged at once"
         return f"whole numbers from {self.minimum:,} to {self.maximum:,}"
 
     def ordered(self, values: Iterable[str]) -> tuple[str, ...]:
@@ -67,9 +67,7 @@ class Values:
         if self.type == "pattern":
             return _checked_pattern(text)
         if self.type == "checkpoint":
-            if not _CHECKPOINT.fullmatch(text) or len(text) > MOST_TEXT:
-                raise ValueError(f"{text[:60]!r} is no checkpoint; write ORG/NAME@REVISION")
-            return text
+            return _checked_checkpoints(text)
         if not re.fullmatch(r"[0-9]{1,9}", text):
             raise ValueError(f"{text[:60]!r} is no whole number")
         if not self.minimum <= int(text) <= self.maximum:
@@ -81,6 +79,15 @@ def _checked_pattern(text: str) -> str:
     found = _PATTERN.fullmatch(text)
     if found is None or not int(found[1]) < int(found[2]) <= 64:
         raise ValueError(f"{text[:60]!r} is no pattern N:M with N below M and M at most 64, such as 2:4")
+    return text
+
+
+def _checked_checkpoints(text: str) -> str:
+    if not _CHECKPOINTS.fullmatch(text):
+        raise ValueError(f"{text[:60]!r} is no checkpoint; write ORG/NAME@REVISION")
+    if len(text) > MOST_TEXT:
+        advice = "give checkpoints short names by --checkpoint"
+        raise ValueError(f"{text[:60]!r}... has more than {MOST_TEXT} characters; {advice}")
     return text
 
 
@@ -108,12 +115,14 @@ class ChangedVectors:
 class Altered:
     """A system to encode with again. `facts` is asked once the texts are encoded.
 
-    `looks_on`: the facts are counted while it encodes, so that no text may be left out.
+    `looks_on`: the facts are counted while it encodes, so that no text may be left out. `made_of`: what is
+    to stand for the value where vectors are kept, since the same value may mean other models another day.
     """
 
     system: System
     facts: Callable[[], Facts]
     looks_on: bool = False
+    made_of: str = ""
 
 
 class Subject(Protocol):
@@ -124,6 +133,10 @@ class Subject(Protocol):
 
     @property
     def spec(self) -> SystemSpec: ...
+
+    @property
+    def checkpoints(self) -> Mapping[str, str]:
+        """Where those checkpoints are that values call by a name: ORG/NAME[@REVISION] or a folder."""
 
     @property
     def encoded(self) -> Encoded:

@@ -109,7 +109,7 @@ def _changed(curve: Curve, value: str, bench: Bench) -> tuple[Run, Facts, dict[s
             metrics |= bench.stopwatch.of_vectors(changed.encoded)
         return run, changed.facts, metrics
     assert variant.model is not None  # noqa: S101 - a variant changes the one or the other
-    with variant.model(bench.subject, value) as altered, _renamed(altered, f"{curve.name}={value}", bench):
+    with variant.model(bench.subject, value) as altered, _renamed(altered, curve, value, bench):
         encoded = _encoded(altered.system, variant.sides, bench)
         facts = altered.facts()
         run = bench.run(encoded)
@@ -120,13 +120,14 @@ def _changed(curve: Curve, value: str, bench: Bench) -> tuple[Run, Facts, dict[s
 
 
 @contextmanager
-def _renamed(altered: Altered, change: str, bench: Bench) -> Iterator[None]:
+def _renamed(altered: Altered, curve: Curve, value: str, bench: Bench) -> Iterator[None]:
     """A model changed in place must not find the unmodified one's vectors in a cache, nor leave its own."""
     if altered.system is not bench.subject.system:
         yield
         return
     system: Any = altered.system
     before = system.encoder
+    change = f"{curve.name}={altered.made_of or value}"
     changed = before.modified(f"sweep {change}, seed {SEED}, version {VERSION}")
     system.encoder = replace(changed, identity=None, cache=None) if altered.looks_on else changed
     try:

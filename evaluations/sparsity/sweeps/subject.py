@@ -1,6 +1,6 @@
 """The system that a sweep changes: loaded, and with what it made of the dataset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ class LoadedSubject:
     system: System
     spec: SystemSpec
     load: Callable[[SystemSpec], System]
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
     _encoded: Encoded | None = field(default=None, init=False)
 
     @property
