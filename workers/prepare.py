@@ -27,10 +27,12 @@ def main(folder: Path) -> int:
     try:
         blind_dataset(wanted["dataset"])
         folders = [fetched(part) for part in wanted["parts"]]
+        checkpoints = {name: checkpoint(name, part) for name, part in wanted["checkpoints"].items()}
     except EvaluationError as error:
         print(error, file=sys.stderr)
         return 3 if isinstance(error, EvaluationFailed) else 2
-    (folder / FETCHED).write_text(json.dumps({"folders": folders}), encoding="utf-8")
+    prepared = {"folders": folders, "checkpoints": checkpoints}
+    (folder / FETCHED).write_text(json.dumps(prepared), encoding="utf-8")
     return 0
 
 
@@ -62,6 +64,14 @@ def fetched(part: Mapping[str, Any]) -> str | None:
     if part["archive"]:
         return unpack_archive(part["archive"])
     return fetch_model(part["model"]) if part["model"] else None
+
+
+def checkpoint(name: str, part: Mapping[str, Any]) -> str | None:
+    """The folder of a model that a sweep averages; what is wrong with it is said under its name."""
+    try:
+        return fetched(part)
+    except EvaluationError as error:
+        raise type(error)(error.code, f"checkpoint {name}: {error.message}") from error
 
 
 def fetch_model(model: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from evaluations.sparsity.sweeps import curves_of
 from leaderboard.boards.recipes import recipe
 from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, RevisionFile
+from leaderboard.submissions import checkpoints
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
 
@@ -114,9 +115,11 @@ def _check_sweeps(report: Report, submission: Submission) -> None:
 def _recipe(submission: Submission, dataset: Dataset, claim: Claim) -> str:
     """The command that the board prints for it, on one line."""
     revision = submission.revision
-    parts = [part.revision for part in revision.parts]
+    is_swept = Track.SPARSITY in claim.tracks
+    averaged = checkpoints.parts_of([submission] if is_swept else []).get(submission.pk, {})
+    parts = [part.revision for part in (*revision.parts, *averaged.values())]
     found = RevisionFile.objects.filter(Q(dataset=dataset) | Q(dataset=None), revision__in=parts)
     uploads = {upload.revision_id: upload for upload in found.select_related("dataset", "revision")}
-    sweeps = submission.sweeps if Track.SPARSITY in claim.tracks else ()
-    printed = recipe(revision, dataset, submission.device, uploads, sweeps)
+    sweeps = submission.sweeps if is_swept else ()
+    printed = recipe(revision, dataset, submission.device, uploads, sweeps, averaged)
     return printed.command.replace(" \\\n    ", " ")

@@ -20,6 +20,7 @@ from evaluations.sparsity.sweeps import parse_sweeps, run_names
 from evaluations.systems import kind_of
 from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, Revision, RevisionFile
+from leaderboard.submissions import checkpoints
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
 from leaderboard.submissions.sweeps import workload
@@ -56,6 +57,11 @@ class Job:
     def sweeps(self) -> list[str]:
         """Curves of operating points; they belong to the sparsity track."""
         return list(self.submission.sweeps) if Track.SPARSITY in self.claim.tracks else []
+
+    @property
+    def checkpoints(self) -> dict[str, Part]:
+        """What its curves average the model with, by the names in their values."""
+        return checkpoints.parts_of([self.submission]).get(self.submission.pk, {}) if self.sweeps else {}
 
     @property
     def blind(self) -> Path:
@@ -103,8 +109,9 @@ def run(job: Job, watcher: Watcher) -> Report:
 
 
 def wanted(job: Job) -> dict[str, Any]:
-    """What the step with a network is to prepare: the dataset, and each part of the system."""
-    dataset = job.dataset
+    """What the step with a network is to prepare: the dataset, each part of the system, each checkpoint."""
+    dataset, parts = job.dataset, job.revision.parts
+    others = enumerate(job.checkpoints.items(), start=len(parts))
     return {
         "dataset": {
             "name": dataset.name,
@@ -113,7 +120,8 @@ def wanted(job: Job) -> dict[str, Any]:
             "self_hits": dataset.self_hits,
             "blind": str(job.blind),
         },
-        "parts": [_wanted(job, part, place) for place, part in enumerate(job.revision.parts)],
+        "parts": [_wanted(job, part, place) for place, part in enumerate(parts)],
+        "checkpoints": {name: _wanted(job, part, place) for place, (name, part) in others},
     }
 
 
@@ -167,8 +175,12 @@ def _unpacked_vectors(job: Job, place: int) -> str:
 
 
 def _folder(job: Job, place: int) -> str:
-    prepared = json.loads((job.folder / FETCHED).read_text(encoding="utf-8"))
-    return str(prepared["folders"][place])
+    return str(_prepared(job)["folders"][place])
+
+
+def _prepared(job: Job) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((job.folder / FETCHED).read_text(encoding="utf-8"))
+    return found
 
 
 def _uploaded_file(job: Job, part: Part, place: int) -> tuple[str, str]:
@@ -204,6 +216,8 @@ def measure_step(job: Job) -> Step:
     arguments += ["--device", "cuda" if job.submission.device == "gpu" else "cpu"]
     for curve in job.sweeps:
         arguments += ["--sweep", curve]
+    for name in job.checkpoints:
+        arguments += ["--checkpoint", f"{name}={_prepared(job)['checkpoints'][name]}"]
     variables = {}
     if settings.VECTOR_CACHE_MB > 0:
         arguments += ["--cache", str(settings.VECTOR_CACHE), "--cache-mb", str(settings.VECTOR_CACHE_MB)]

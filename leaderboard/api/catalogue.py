@@ -12,7 +12,7 @@ from evaluations.sparsity.sweeps import Curve, Sweep, sweep_of
 from evaluations.systems import WEB_KINDS, Kind, Option
 from evaluations.systems.base import Members, Takes
 from leaderboard.catalog.models import Dataset
-from leaderboard.submissions.sweeps import offered
+from leaderboard.submissions.sweeps import offered, takes
 
 from .schema import errors
 from .serializers import DatasetSerializer
@@ -45,8 +45,11 @@ class VariantSerializer(serializers.Serializer[Any]):
     title = serializers.CharField(source="variant.title")
     help = serializers.CharField(source="variant.help")
     values = serializers.ListField(child=serializers.CharField())
-    takes = serializers.CharField(source="variant.values.help")
+    takes = serializers.SerializerMethodField()
     is_baseline = serializers.BooleanField(source="variant.is_baseline")
+
+    def get_takes(self, curve: Curve) -> str:
+        return takes(curve)
 
 
 class SweepSerializer(serializers.Serializer[Any]):

@@ -64,7 +64,7 @@ SUBMISSION = inline_serializer(
             required=False,
             child=serializers.CharField(),
             help_text="Curves of operating points, each as the command line's --sweep takes it; see"
-            " `sweeps` of /api/v1/kinds/.",
+            " `sweeps` of /api/v1/kinds/. Values of `soup` are ids of submissions: soup=ID+ID,ID.",
         ),
         "organisation": serializers.CharField(required=False, max_length=120),
         "licence": serializers.CharField(required=False, max_length=60),

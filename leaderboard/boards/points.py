@@ -3,18 +3,21 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from evaluations.sparsity.sweeps import SWEEPS, Sweep, Variant, curves_of, verdict_lines
+from evaluations.sparsity.sweeps import SWEEPS, Sweep, Variant, curves_of, names_of, verdict_lines
 from leaderboard.submissions.models import Evaluation, State, Track
 
 from .exports import safe
 from .metrics import NBSP, PRIMARY, Metric, describe
 from .models import OperatingPoint
 
+Titles = Mapping[str, str]
+NO_TITLES: Titles = MappingProxyType({})
 REASON_LENGTH = 300
 FIXED = (
     "dataset",
@@ -32,13 +35,17 @@ FIXED = (
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve of one evaluation. `report`: its part of the sparsity track's details."""
+    """One curve of one evaluation. `report`: its part of the sparsity track's details.
+
+    `titles`: how people call the checkpoints that its values name.
+    """
 
     name: str
     sweep: Sweep
     variant: Variant
     points: Sequence[OperatingPoint]
     report: Mapping[str, Any]
+    titles: Titles = field(default_factory=dict)
 
     @property
     def gaps(self) -> list[OperatingPoint]:
@@ -81,6 +88,11 @@ class Figure:
     evaluation: Evaluation
     sweep: Sweep
     curves: Sequence[Curve]
+
+    @property
+    def names_checkpoints(self) -> bool:
+        """Whether its points are other models, which a reader wants to look up."""
+        return any(curve.variant.values.type == "checkpoint" for curve in self.curves)
 
     @property
     def unmodified(self) -> OperatingPoint | None:
@@ -140,6 +152,8 @@ SHOWN = (
 
 def shown_value(curve: Curve, point: OperatingPoint) -> str:
     """The value with its unit, as people say it."""
+    if curve.variant.values.type == "checkpoint":
+        return " + ".join(curve.titles.get(name, name) for name in names_of(point.value))
     if curve.variant.values.type != "integer":
         return point.value
     return f"{point.value}{NBSP}%" if curve.sweep.unit == "share" else f"{int(point.value):,}"
@@ -173,13 +187,13 @@ def rows_of(details: Mapping[str, object], kind: str, evaluation: UUID) -> list[
     ]
 
 
-def figures_of(evaluations: Iterable[Evaluation]) -> list[Figure]:
-    """Of sparsity evaluations with their `operating_points` loaded, sweep by sweep."""
-    return [figure for evaluation in evaluations for figure in _figures(evaluation)]
+def figures_of(evaluations: Iterable[Evaluation], titles: Titles = NO_TITLES) -> list[Figure]:
+    """Of sparsity evaluations with their `operating_points` loaded, sweep by sweep. `titles`: see `Curve`."""
+    return [figure for evaluation in evaluations for figure in _figures(evaluation, titles)]
 
 
-def figure_of(evaluation: Evaluation, sweep: str) -> Figure | None:
-    return next((figure for figure in _figures(evaluation) if figure.sweep.name == sweep), None)
+def figure_of(evaluation: Evaluation, sweep: str, titles: Titles = NO_TITLES) -> Figure | None:
+    return next((figure for figure in _figures(evaluation, titles) if figure.sweep.name == sweep), None)
 
 
 def evaluations_of(submission: UUID) -> list[Evaluation]:
@@ -222,19 +236,19 @@ def _line(evaluation: Evaluation, point: OperatingPoint, names: Sequence[str]) -
     ]
 
 
-def curves_of_evaluation(evaluation: Evaluation) -> list[Curve]:
+def curves_of_evaluation(evaluation: Evaluation, titles: Titles = NO_TITLES) -> list[Curve]:
     """In the order of being asked. A sweep that this version does not know any more is left out."""
     reports = _reports(evaluation)
     points = sorted(evaluation.operating_points.all(), key=lambda point: point.position)
     return [
-        Curve(name, SWEEPS[found[0].sweep], _variant(found[0]), found, reports.get(name, {}))
+        Curve(name, SWEEPS[found[0].sweep], _variant(found[0]), found, reports.get(name, {}), titles)
         for name, group in groupby(points, key=lambda point: point.curve)
         if (found := list(group)) and found[0].sweep in SWEEPS
     ]
 
 
-def _figures(evaluation: Evaluation) -> Iterator[Figure]:
-    curves = curves_of_evaluation(evaluation)
+def _figures(evaluation: Evaluation, titles: Titles) -> Iterator[Figure]:
+    curves = curves_of_evaluation(evaluation, titles)
     for sweep in dict.fromkeys(curve.sweep.name for curve in curves):
         own = [curve for curve in curves if curve.sweep.name == sweep]
         yield Figure(evaluation, SWEEPS[sweep], own)

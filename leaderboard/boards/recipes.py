@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -32,9 +33,14 @@ def recipe(
     device: str,
     uploads: Uploads | None = None,
     sweeps: Sequence[str] = (),
+    checkpoints: Mapping[str, Part] = MappingProxyType({}),
 ) -> Recipe:
-    """For one dataset. `uploads`: run files and archives, of the revision and of its members."""
+    """For one dataset. `uploads`: run files and archives, of the revision, its members and checkpoints.
+
+    `checkpoints`: what `sweeps` average the model with, by the names in their values.
+    """
     own, *members = _named(revision, uploads or {})
+    averaged = _averaged(checkpoints, uploads or {})
     in_file = any(member.part.settings for member in members)
     name = f"{own.part.kind}.json"
     flags = [("--system", name)] if in_file else list(_flags(own, members))
@@ -43,8 +49,11 @@ def recipe(
         words += [flag, value]
     for curve in sweeps:
         words += ["--sweep", curve]
+    for called, named in averaged.items():
+        words += ["--checkpoint", f"{called}={named.located}"]
     files = ((name, _file(own, members)),) if in_file else ()
-    return Recipe(_lines(words), tuple(_needs([own, *members], dataset)), files)
+    needs = _needs([own, *members, *averaged.values()], dataset)
+    return Recipe(_lines(words), tuple(needs), files)
 
 
 def download_name(upload: RevisionFile) -> str:
@@ -60,12 +69,13 @@ def download_name(upload: RevisionFile) -> str:
 class _Named:
     """A part of the system, and its run file or archive with the name that the command gives it.
 
-    `place`: 0 for the whole, the number of a member else.
+    `place`: 0 for the whole, the number of a member, or of a checkpoint, else.
     """
 
     part: Part
     upload: RevisionFile | None
     place: int
+    role: str = "member"
 
     @property
     def is_archive(self) -> bool:
@@ -73,7 +83,7 @@ class _Named:
 
     @property
     def prefix(self) -> str:
-        return f"member-{self.place}-" if self.place else ""
+        return f"{self.role}-{self.place}-" if self.place else ""
 
     @property
     def file(self) -> str:
@@ -93,15 +103,26 @@ class _Named:
         """That of runs and of vectors is of all their files together; a folder of one dataset has another."""
         return "" if self.part.kind in ("run", "vectors") else self.part.version
 
+    @property
+    def located(self) -> str:
+        """Its location at its version."""
+        return f"{self.location}@{self.version}" if self.version else self.location
+
     def __str__(self) -> str:
         """As `--system` takes it."""
-        version = f"@{self.version}" if self.version else ""
-        return f"{self.part.kind}:{self.location}{version}" if self.location else self.part.kind
+        return f"{self.part.kind}:{self.located}" if self.location else self.part.kind
 
 
 def _named(revision: Revision, uploads: Uploads) -> Iterator[_Named]:
     for place, part in enumerate(revision.parts):
         yield _Named(part, uploads.get(part.revision) if part.revision else None, place)
+
+
+def _averaged(checkpoints: Mapping[str, Part], uploads: Uploads) -> dict[str, _Named]:
+    return {
+        name: _Named(part, uploads.get(part.revision) if part.revision else None, place, "checkpoint")
+        for place, (name, part) in enumerate(checkpoints.items(), start=1)
+    }
 
 
 def _flags(own: _Named, members: Sequence[_Named]) -> Iterator[tuple[str, str]]:
@@ -166,19 +187,24 @@ def _needs(parts: Sequence[_Named], dataset: Dataset) -> Iterator[str]:
             # It was pinned from a folder on the workers' machines, whose checksum the hub does not know.
             yield (
                 f"{part.location} as a folder ORG/NAME in one that SPARSEBOARD_MODELS names, with the files"
-                f" listed above; or leave out @{part.version} to take it from the hub"
+                f" {_listed(named)}; or leave out @{part.version} to take it from the hub"
             )
         of = f" of {part.name}" if part.name else ""
         if named.is_archive and named.upload:
             holds = "meta.json, or a folder a dataset," if part.kind == "vectors" else "config.json"
             yield (
-                f"{named.file}: the submitted archive{of}, sha256 {named.upload.sha256}, which its owner can"
-                f" download from the submission's page; unpack it so that {named.folder} holds {holds} itself"
+                f"{named.file}: the submitted archive{of}, sha256 {named.upload.sha256}, which only its"
+                f" owner can download, from the submission's page; unpack it so that {named.folder} holds"
+                f" {holds} itself"
             )
         elif named.upload:
             yield f"{named.file}: the submitted run{of}, sha256 {named.upload.sha256}"
     if by_source(dataset.source) is None:
         yield f"./{dataset.name}: the collection as a BEIR folder; checksums {_checksums(dataset)}"
+
+
+def _listed(named: _Named) -> str:
+    return f"listed on the page of {named.part.name}" if named.role == "checkpoint" else "listed above"
 
 
 def _checksums(dataset: Dataset) -> str:

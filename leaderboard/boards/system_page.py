@@ -1,7 +1,7 @@
 """Everything the page of one system shows, read in a fixed number of queries."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from django.db.models import Prefetch, QuerySet
 
 from leaderboard.catalog.members import Part
 from leaderboard.catalog.models import Dataset, Revision, RevisionFile, System
+from leaderboard.submissions import checkpoints
 from leaderboard.submissions.models import Artefact, Evaluation, State, Submission, Track
 
 from .metrics import Metric, ordered
@@ -19,6 +20,8 @@ from .profile import Group, Inside, groups_of, inside_of
 from .provenance import Provenance, provenance
 from .recipes import Recipe, recipe
 from .timing import Session, Withheld, sessions_of, withheld_of
+
+Uploads = Mapping[tuple[UUID, UUID | None], RevisionFile]  # by revision, and by dataset where it is of one
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class DatasetResult:
 class Result:
     """The row of one revision on one board, in full. `lines` are the metrics that a board shows.
 
-    `profile`: everything of the sparsity profile, by family.
+    `profile`: everything of the sparsity profile, by family. `checkpoints`: what its sweeps average it with,
+    by the ids of their submissions.
     """
 
     entry: Entry
@@ -70,6 +74,7 @@ class Result:
     sessions: Sequence[Session] = ()
     withheld: Sequence[Withheld] = ()
     figures: Sequence[Figure] = ()
+    checkpoints: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def rules(self) -> Mapping[str, str]:
@@ -114,7 +119,7 @@ class Result:
 
 
 def results_of(system: System) -> list[Result]:
-    """The system's rows on every board, best-known board first. Seven queries."""
+    """The system's rows on every board, best-known board first. Seven queries, and one where it was swept."""
     entries = (
         Entry.objects.filter(revision__system=system, is_current=True)
         .select_related("benchmark", "revision", "submission")
@@ -122,12 +127,19 @@ def results_of(system: System) -> list[Result]:
     )
     listed = list(entries)
     evaluations = _evaluations(listed)
+    averaged = checkpoints.parts_of(entry.submission for entry in listed)
     parts = [part for entry in listed for part in entry.revision.parts]
+    parts += [part for named in averaged.values() for part in named.values()]
     uploads = _uploads({part.revision for part in parts if part.revision})
     withheld = withheld_of(listed)
     return [
         replace(
-            _result(entry, evaluations.get(entry.submission_id, []), uploads),
+            _result(
+                entry,
+                evaluations.get(entry.submission_id, []),
+                uploads,
+                averaged.get(entry.submission_id, {}),
+            ),
             sessions=sessions_of(evaluations.get(entry.submission_id, [])),
             withheld=withheld.get(entry.submission_id, []),
         )
@@ -165,7 +177,7 @@ def _evaluations(entries: Iterable[Entry]) -> dict[UUID, list[Evaluation]]:
     return found
 
 
-def _uploads(revisions: Iterable[UUID]) -> dict[tuple[UUID, UUID | None], RevisionFile]:
+def _uploads(revisions: Iterable[UUID]) -> Uploads:
     rows = RevisionFile.objects.filter(revision__in=list(revisions)).select_related("dataset", "revision")
     return {(row.revision_id, row.dataset_id): row for row in rows}
 
@@ -173,7 +185,8 @@ def _uploads(revisions: Iterable[UUID]) -> dict[tuple[UUID, UUID | None], Revisi
 def _result(
     entry: Entry,
     evaluations: Sequence[Evaluation],
-    uploads: Mapping[tuple[UUID, UUID | None], RevisionFile],
+    uploads: Uploads,
+    averaged: Mapping[str, Part],
 ) -> Result:
     retrieval = [row for row in evaluations if row.track == Track.RETRIEVAL]
     sparsity = {row.dataset_id: row for row in evaluations if row.track == Track.SPARSITY}
@@ -190,15 +203,15 @@ def _result(
     insides = {row.dataset_id: inside_of(row.report) for row in evaluations if row.track == Track.SPARSITY}
     datasets = [
         replace(
-            _dataset_result(entry, row, uploads),
+            _dataset_result(entry, row, uploads, averaged),
             inside=insides.get(row.dataset_id),
             parts=part_figures(sparsity.get(row.dataset_id)),
         )
         for row in retrieval
     ]
     headlines = [line for line in lines if _is_headline(line)]
-    figures = figures_of(sparsity.values())
-    return Result(entry, headlines, datasets, groups_of(lines), figures=figures)
+    figures = figures_of(sparsity.values(), checkpoints.titles(averaged))
+    return Result(entry, headlines, datasets, groups_of(lines), figures=figures, checkpoints=averaged)
 
 
 def _is_headline(line: Line) -> bool:
@@ -218,12 +231,13 @@ def _values(evaluations: Iterable[Evaluation]) -> dict[UUID, dict[str, Value]]:
 
 
 def _dataset_result(
-    entry: Entry, evaluation: Evaluation, uploads: Mapping[tuple[UUID, UUID | None], RevisionFile]
+    entry: Entry, evaluation: Evaluation, uploads: Uploads, averaged: Mapping[str, Part]
 ) -> DatasetResult:
-    parts = [(part.name, part.revision) for part in entry.revision.parts if part.revision]
+    parts = (*entry.revision.parts, *averaged.values())
     found = [
-        (name, uploads.get((revision, evaluation.dataset_id)) or uploads.get((revision, None)))
-        for name, revision in parts
+        (part.name, uploads.get((part.revision, evaluation.dataset_id)) or uploads.get((part.revision, None)))
+        for part in parts
+        if part.revision
     ]
     own = [(name, upload) for name, upload in found if upload and upload.dataset_id]  # runs: for everyone
     by_revision = {upload.revision_id: upload for _, upload in found if upload}
@@ -243,6 +257,7 @@ def _dataset_result(
             entry.submission.device,
             by_revision,
             entry.submission.sweeps,
+            averaged,
         ),
         provenance=provenance(evaluation),
         warnings=warnings,

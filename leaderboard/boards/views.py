@@ -12,6 +12,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from leaderboard.catalog.models import Benchmark, Dataset, RevisionFile, System
+from leaderboard.submissions import checkpoints
 from leaderboard.submissions.models import Artefact, Evaluation, State
 
 from . import charts, curves, exports, families, points, queries, recipes, system_page, tables
@@ -88,9 +89,10 @@ def system(request: HttpRequest, system_id: UUID) -> HttpResponse:
 @require_safe
 def sweep_figure(request: HttpRequest, evaluation_id: UUID, sweep: str) -> HttpResponse:  # noqa: ARG001 - a view
     """The curves of one sweep on one dataset, for the browser to draw."""
-    related = Evaluation.objects.select_related("dataset").prefetch_related("operating_points")
+    related = Evaluation.objects.select_related("dataset", "submission").prefetch_related("operating_points")
     evaluation = get_object_or_404(related, pk=evaluation_id, state=State.SUCCEEDED)
-    found = points.figure_of(evaluation, sweep)
+    averaged = checkpoints.parts_of([evaluation.submission]).get(evaluation.submission_id, {})
+    found = points.figure_of(evaluation, sweep, checkpoints.titles(averaged))
     if found is None:
         raise Http404
     return HttpResponse(curves.figure(found).to_json(), content_type="application/json")

@@ -178,12 +178,12 @@ class Revision(models.Model):
     @property
     def parts(self) -> tuple[Part, ...]:
         """All that is loaded to run it: itself, then what it is made of."""
-        own = Part(
-            *(self.kind, self.location, self.version, self.options, self.files),
-            revision=self.pk,
-            system=self.system_id,
-        )
-        return own, *self.made_of
+        return self.as_part(), *self.made_of
+
+    def as_part(self, name: str = "") -> Part:
+        """Itself as it is loaded, without what it is made of."""
+        own = (self.kind, self.location, self.version, self.options, self.files)
+        return Part(*own, revision=self.pk, system=self.system_id, name=name)
 
 
 class RevisionMember(models.Model):

@@ -10,7 +10,8 @@ from django.urls import reverse
 from evaluations.systems import WEB_KINDS, Kind
 from leaderboard.accounts.models import User
 from leaderboard.catalog.models import Benchmark, BenchmarkDataset, Dataset
-from leaderboard.submissions.members import Offered, offered
+from leaderboard.submissions import checkpoints, members, sweeps
+from leaderboard.submissions.earlier import Offered
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,24 @@ class Choice:
 
 @dataclass(frozen=True)
 class Choices:
-    """What is chosen, and what could be."""
+    """What is chosen, and what could be. `members`: what a kind made of others may be made of.
+
+    `checkpoints`: what a model may be averaged with.
+    """
 
     kind: Kind
     offer: Offer
     kinds: tuple[Choice, ...]
     benchmarks: tuple[Choice, ...]
     members: tuple[Offered, ...] = ()
+    checkpoints: tuple[Offered, ...] = ()
 
 
 def choices(asked: Mapping[str, str], viewer: User, typed: Mapping[str, str] | None = None) -> Choices | None:
     """The page's choices for a query or a form; None where there is no benchmark yet.
 
-    `typed`: what the form's other fields hold. Two queries, and three more for a kind made of others.
+    `typed`: what the form's other fields hold. Two queries, and up to three more for a kind that earlier
+    submissions can be chosen for.
     """
     offers = _offers()
     if not offers:
@@ -75,15 +81,18 @@ def choices(asked: Mapping[str, str], viewer: User, typed: Mapping[str, str] | N
     named = next((offer for offer in offers if offer.benchmark.name == asked.get("benchmark")), None)
     offer = named or next((offer for offer in offers if not offer.obstacle(kind)), offers[0])
     found = Choices(kind, offer, _kinds(kind, offer), _benchmarks(kind, offer, offers))
-    if not kind.members.maximum:
-        return found
-    members = offered(kind, offer.benchmark, offer.datasets, viewer, typed or {})
-    return replace(found, members=tuple(members))
+    if kind.members.maximum:
+        listed = members.offered(kind, offer.benchmark, offer.datasets, viewer, typed or {})
+        return replace(found, members=tuple(listed))
+    if sweeps.averages(kind):
+        listed = checkpoints.offered(kind, offer.benchmark, viewer, typed or {})
+        return replace(found, checkpoints=tuple(listed))
+    return found
 
 
 def _offers() -> list[Offer]:
-    members = BenchmarkDataset.objects.select_related("dataset").order_by("position")
-    loaded = Benchmark.objects.prefetch_related(Prefetch("benchmarkdataset_set", queryset=members))
+    rows = BenchmarkDataset.objects.select_related("dataset").order_by("position")
+    loaded = Benchmark.objects.prefetch_related(Prefetch("benchmarkdataset_set", queryset=rows))
     return [
         Offer(benchmark, tuple(member.dataset for member in benchmark.benchmarkdataset_set.all()))
         for benchmark in loaded

@@ -9,8 +9,9 @@ from django.conf import settings
 from evaluations.systems import Kind, Option
 from leaderboard.catalog.models import Dataset
 from leaderboard.submissions import tracks
+from leaderboard.submissions.earlier import SEARCH, Offered
 from leaderboard.submissions.hub import EXAMPLE
-from leaderboard.submissions.members import SEARCH, Offered, member_field
+from leaderboard.submissions.members import member_field
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import option_field
 
@@ -64,12 +65,12 @@ def member_fields(kind: Kind, offered: Sequence[Offered]) -> dict[str, forms.Fie
     return fields
 
 
-def search_fields() -> dict[str, forms.Field]:
-    """What narrows the lists of members. `SEARCHED` is what they are narrowed by now: see `searches`."""
+def search_fields(noun: str) -> dict[str, forms.Field]:
+    """What narrows the lists of earlier submissions. `SEARCHED`: by what they are now; see `searches`."""
     return {
         SEARCH: forms.CharField(
             required=False,
-            label="Search members",
+            label=f"Search {noun}",
             help_text="A part of a system's name narrows the lists; what is chosen stays.",
             widget=forms.TextInput(attrs={"type": "search"}),
         ),
@@ -78,7 +79,7 @@ def search_fields() -> dict[str, forms.Field]:
 
 
 def searches(sent: Mapping[str, str]) -> bool:
-    """Whether a sent form asks for other lists of members and not to be submitted."""
+    """Whether a sent form asks for other lists of submissions and not to be submitted."""
     return sent.get(SEARCH, "").strip() != sent.get(SEARCHED, "").strip()
 
 

@@ -10,8 +10,9 @@ from django.core.files.base import File
 
 from evaluations.sparsity.sweeps import Sweep
 from evaluations.systems import KINDS
-from leaderboard.submissions import sweeps, texts, tracks
+from leaderboard.submissions import checkpoints, sweeps, texts, tracks
 from leaderboard.submissions.choices import Choices
+from leaderboard.submissions.earlier import SEARCH
 from leaderboard.submissions.fields import (
     SEARCHED,
     NeededField,
@@ -21,7 +22,7 @@ from leaderboard.submissions.fields import (
     system_fields,
     track_fields,
 )
-from leaderboard.submissions.members import SEARCH, MemberChoice, member_field
+from leaderboard.submissions.members import MemberChoice, member_field
 from leaderboard.submissions.refusals import Refused
 from leaderboard.submissions.runs import ARCHIVE, file_field
 from leaderboard.submissions.validation import SubmissionRequest, option_field
@@ -32,11 +33,12 @@ DESCRIPTION = ("organisation", "licence", "url", "description", "training_data",
 
 @dataclass(frozen=True)
 class SweepField:
-    """A curve's check box and its values."""
+    """A curve's check box and its values. `lists`: from which values may be chosen, for most curves none."""
 
     name: str
     box: forms.BoundField
     values: forms.BoundField
+    lists: list[forms.BoundField] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,17 @@ class SubmissionForm(forms.Form):
         self.fields |= track_fields(chosen.kind)
         self.fields |= member_fields(chosen.kind, chosen.members)
         if chosen.kind.members.maximum:
-            self.fields |= search_fields()
+            self.fields |= search_fields("members")
+        elif sweeps.averages(chosen.kind):
+            self.fields |= search_fields("checkpoints")
+        if SEARCH in self.fields:
             self.initial[SEARCHED] = self.initial.get(SEARCH, "")
-        self.fields |= sweeps.form_fields(chosen.kind)
+        self.fields |= sweeps.form_fields(chosen.kind, chosen.checkpoints)
+
+    def clean(self) -> dict[str, Any]:
+        for name, message in sweeps.left_out(self.chosen.kind, self.cleaned_data):
+            self.add_error(name, message)
+        return self.cleaned_data
 
     def request(self) -> SubmissionRequest:
         """What was sent, as the code behind page and REST takes it. To be called on a bound form."""
@@ -151,7 +161,7 @@ class SubmissionForm(forms.Form):
         used = max((place for place, field in enumerate(fields, 1) if field.value()), default=0)
         return fields[: max(wanted.minimum, used)]
 
-    def member_search(self) -> forms.BoundField:
+    def submission_search(self) -> forms.BoundField:
         return self[SEARCH]
 
     def more_member_fields(self) -> list[forms.BoundField]:
@@ -167,16 +177,16 @@ class SubmissionForm(forms.Form):
         for curve in sweeps.offered(self.chosen.kind):
             group = groups.setdefault(curve.sweep.name, SweepGroup(curve.sweep))
             box, values = self[sweeps.box(curve)], self[sweeps.values_input(curve)]
-            group.curves.append(SweepField(curve.name, box, values))
+            lists = (*checkpoints.PLACE_FIELDS, checkpoints.ORDER) if checkpoints.are_named_by(curve) else ()
+            group.curves.append(SweepField(curve.name, box, values, [self[name] for name in lists]))
         return list(groups.values())
 
     def asks_for_sweeps(self) -> bool:
-        """Whether a curve is chosen, or was refused: its part of the form is then open."""
-        return any(
-            curve.box.value() or curve.values.errors
-            for group in self.sweep_groups()
-            for curve in group.curves
-        )
+        """Whether a curve is chosen, was refused or is searched for: its part of the form is then open."""
+        curves = [curve for group in self.sweep_groups() for curve in group.curves]
+        asked = any(curve.box.value() or curve.values.errors for curve in curves)
+        filled = (SEARCH, *checkpoints.PLACE_FIELDS)
+        return asked or any(self[name].value() for name in filled if name in self.fields)
 
     def description_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in DESCRIPTION]

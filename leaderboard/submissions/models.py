@@ -59,6 +59,19 @@ class Submission(models.Model):
         return overall_state([State(evaluation.state) for evaluation in self.evaluations.all()])
 
 
+class SubmissionCheckpoint(models.Model):
+    """Keeps a submission, and with it its revision and files, as long as a sweep of another averages it."""
+
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="checkpoints")
+    checkpoint = models.ForeignKey(Submission, on_delete=models.PROTECT, related_name="checkpoint_of")
+
+    class Meta:
+        constraints = [models.UniqueConstraint("submission", "checkpoint", name="submission_checkpoint_once")]
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint} in {self.submission}"
+
+
 def overall_state(states: list[State]) -> State:
     """Running beats queued beats failed beats cancelled; succeeded only where every evaluation is."""
     for state in (State.RUNNING, State.QUEUED, State.FAILED, State.CANCELLED):

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from leaderboard.accounts.models import User
 from leaderboard.catalog.models import Revision, RevisionMember, System
-from leaderboard.submissions import outbox, queries, sweeps, uploads
+from leaderboard.submissions import checkpoints, outbox, queries, sweeps, uploads
 from leaderboard.submissions.models import AuditEvent, Evaluation, State, Submission
 from leaderboard.submissions.refusals import WHOLE_REQUEST, IdempotencyConflict, Refused
 from leaderboard.submissions.uploads import StoredFiles
@@ -79,6 +79,7 @@ def rerun(submission: Submission, actor: User) -> Submission:
             sweeps=submission.sweeps,
             rerun_of=submission,
         )
+        checkpoints.keep(again)
         cells = list(submission.evaluations.values_list("dataset", "track"))
         _queue(again, cells, actor=actor, action="rerun")
     return again
@@ -98,6 +99,7 @@ def _create(owner: User, validated: ValidatedSubmission, key: str | None, files:
         idempotency_key=key,
         request_hash=validated.request_hash,
     )
+    checkpoints.keep(submission)
     cells = [(dataset.pk, track.value) for dataset in validated.datasets for track in validated.tracks]
     _queue(submission, cells, actor=owner, action="submit")
     return submission

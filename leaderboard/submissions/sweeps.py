@@ -1,6 +1,6 @@
 """Sweeps of operating points as part of a submission: what is offered, what was asked, how long it takes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django import forms
@@ -8,11 +8,11 @@ from django import forms
 from evaluations.errors import EvaluationError
 from evaluations.sparsity.sweeps import Curve, parse_sweep, parse_sweeps, sweeps_for
 from evaluations.systems import Kind
+from leaderboard.submissions import checkpoints
+from leaderboard.submissions.earlier import Offered
 from leaderboard.submissions.refusals import Problems
 
 FIELD = "sweeps"  # of REST, and of what is wrong with all of them together
-# Its values are places of other models, which would have to be pinned and fetched as the system's own is.
-ON_THE_COMMAND_LINE = ("soup",)
 
 
 def offered(kind: Kind) -> tuple[Curve, ...]:
@@ -20,9 +20,18 @@ def offered(kind: Kind) -> tuple[Curve, ...]:
     return tuple(
         Curve(sweep, variant, variant.values.default)
         for sweep in sweeps_for(kind.name)
-        if sweep.name not in ON_THE_COMMAND_LINE
         for variant in sweep.variants
     )
+
+
+def averages(kind: Kind) -> bool:
+    """Whether a curve of the kind names other submissions."""
+    return any(checkpoints.are_named_by(curve) for curve in offered(kind))
+
+
+def takes(curve: Curve) -> str:
+    """Its values in words: on the web, checkpoints are submissions."""
+    return checkpoints.TAKES if checkpoints.are_named_by(curve) else curve.variant.values.help
 
 
 def check(kind: Kind, asked: Iterable[str], problems: Problems) -> tuple[str, ...]:
@@ -55,8 +64,8 @@ def values_input(curve: Curve) -> str:
     return f"sweep-values-{curve.name}"
 
 
-def form_fields(kind: Kind) -> dict[str, forms.Field]:
-    """For each curve a check box, and its values with the defaults in them."""
+def form_fields(kind: Kind, listed: Iterable[Offered] = ()) -> dict[str, forms.Field]:
+    """For each curve a check box, and its values with the defaults in them. `listed`: checkpoints."""
     fields: dict[str, forms.Field] = {}
     for curve in offered(kind):
         fields[box(curve)] = forms.BooleanField(
@@ -66,32 +75,54 @@ def form_fields(kind: Kind) -> dict[str, forms.Field]:
             required=False,
             label=f"Values of {curve.sweep.title}, {curve.variant.title}",
             initial=", ".join(curve.values),
-            help_text=f"{curve.variant.values.help[0].upper()}{curve.variant.values.help[1:]}.",
+            help_text=f"{takes(curve)[0].upper()}{takes(curve)[1:]}.",
         )
-    return fields
+    return fields | (checkpoints.form_fields(list(listed)) if averages(kind) else {})
 
 
 def asked_in(kind: Kind, sent: Mapping[str, Any]) -> tuple[str, ...]:
     """The curves whose box is checked, as REST would have named them; no values are the default ones."""
     return tuple(
-        f"{curve.name}={sent.get(values_input(curve)) or ''}"
-        for curve in offered(kind)
-        if sent.get(box(curve))
+        f"{curve.name}={','.join(_values_in(curve, sent))}" for curve in offered(kind) if sent.get(box(curve))
     )
 
 
+def left_out(kind: Kind, sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(field, message) where checkpoints are given and their curve's box is not checked.
+
+    Other curves have values from the start; these are there because somebody put them there.
+    """
+    for curve in offered(kind):
+        if checkpoints.are_named_by(curve) and not sent.get(box(curve)) and _values_in(curve, sent):
+            advice = f"check {curve.variant.title} to ask for the curve, or leave them out"
+            yield values_input(curve), f"Checkpoints are given, and their curve is not asked for; {advice}."
+
+
+def _values_in(curve: Curve, sent: Mapping[str, Any]) -> list[str]:
+    """Those that are written, then those that lists say."""
+    listed = checkpoints.values_in(sent) if checkpoints.are_named_by(curve) else ""
+    return [values for values in (sent.get(values_input(curve)), listed) if values]
+
+
 def _checked(kind: Kind, text: str, problems: Problems) -> Curve | None:
-    name = text.partition("=")[0].strip()
-    if name.partition(":")[0] in ON_THE_COMMAND_LINE:
-        problems.add(FIELD, f"sweep {name[:60]} is made on the command line only.")
-        return None
+    name, _, values = text.partition("=")
+    curve = _curve_named(kind, name.strip())
+    field = values_input(curve) if curve else FIELD
+    if curve and checkpoints.are_named_by(curve):
+        values = checkpoints.checked(kind, values, field, problems)
+        if not values:
+            return None
+        text = f"{curve.name}={values}"
     try:
         return parse_sweep(text, kind.name)
     except EvaluationError as error:
-        problems.add(_field_of(kind, name), f"{error.message}.")
+        problems.add(field, f"{error.message}.")
         return None
 
 
-def _field_of(kind: Kind, name: str) -> str:
-    """The input with the values, where the kind has such a curve."""
-    return next((values_input(curve) for curve in offered(kind) if curve.name == name), FIELD)
+def _curve_named(kind: Kind, name: str) -> Curve | None:
+    """That of the kind, where it has one; `soup` and `soup:uniform` are the same."""
+    for curve in offered(kind):
+        if name in (curve.name, f"{curve.sweep.name}:{curve.variant.name}"):
+            return curve
+    return None

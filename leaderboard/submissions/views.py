@@ -13,7 +13,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_http_methods, require_POST, require_safe
 
 from leaderboard.accounts.models import User
-from leaderboard.submissions import lifecycle, queries, submit
+from leaderboard.submissions import checkpoints, lifecycle, queries, submit
 from leaderboard.submissions.bounded import bounded_upload
 from leaderboard.submissions.choices import Choices, choices
 from leaderboard.submissions.fields import searches
@@ -71,8 +71,9 @@ def submit_look(request: HttpRequest) -> HttpResponse:
 @require_safe
 def submission_page(request: HttpRequest, submission_id: UUID) -> HttpResponse:
     context = _status(request, submission_id)
-    uploads = context["submission"].revision.uploads
-    context["archive"] = uploads.filter(dataset=None).first()  # of a model or of vectors
+    submission: Submission = context["submission"]
+    context["archive"] = submission.revision.uploads.filter(dataset=None).first()  # of a model or of vectors
+    context["checkpoints"] = checkpoints.parts_of([submission]).get(submission.pk, {})
     return render(request, "submissions/submission.html", context)
 
 

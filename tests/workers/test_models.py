@@ -16,7 +16,11 @@ def job(pets, tmp_path):
 
     def make(**fields) -> SimpleNamespace:
         return SimpleNamespace(
-            revision=make_revision(**fields), dataset=pets, folder=tmp_path, blind=tmp_path / "blind"
+            revision=make_revision(**fields),
+            dataset=pets,
+            folder=tmp_path,
+            blind=tmp_path / "blind",
+            checkpoints={},
         )
 
     return make

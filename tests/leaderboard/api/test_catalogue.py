@@ -89,3 +89,5 @@ def test_every_kind_is_described_with_its_options(anonymous: APIClient) -> None:
     assert weights["curves"][1]["is_baseline"]
     assert weights["curves"][3]["values"] == ["2:4", "4:8", "1:4"]
     assert (rows["run"]["takes"], rows["dense"]["takes"]) == ("file", "model")
+    [soup] = next(sweep for sweep in rows["dense"]["sweeps"] if sweep["name"] == "soup")["curves"]
+    assert (soup["values"], "ids of earlier submissions" in soup["takes"]) == ([], True)

@@ -151,6 +151,37 @@ def test_a_member_that_was_an_archive_is_a_folder_of_its_own() -> None:
     assert "so that ./member-2-model holds config.json" in found.needs[0]
 
 
+def test_checkpoints_are_given_their_places_and_an_upload_is_its_owners() -> None:
+    one, two = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+    model = make_revision(kind="dense", version="sha256:0123456789abcdef")
+    upload = RevisionFile(revision=model, dataset=None, file="u/1/archive.tar.gz", sha256="a" * 64)
+    averaged = {
+        one: Part("dense", "org/seed-1", "c9745ed1", name="Seed 1"),
+        two: Part("dense", version=model.version, revision=model.pk, name="Seed 2"),
+    }
+    own = make_revision(kind="dense", location="org/name", version="abc")
+    found = recipe(
+        own, make_dataset("mini", source="mini"), "cpu", {model.pk: upload}, [f"soup={one},{one}+{two}"],
+        averaged,
+    )  # fmt: skip
+    assert (
+        f"--sweep soup={one},{one}+{two} --checkpoint {one}=org/seed-1@c9745ed1"
+        f" --checkpoint {two}=./checkpoint-2-model@sha256:0123456789abcdef" in one_line(found.command)
+    )
+    assert found.needs == (
+        f"checkpoint-2-model.tar.gz: the submitted archive of Seed 2, sha256 {'a' * 64}, which only its owner"
+        " can download, from the submission's page; unpack it so that ./checkpoint-2-model holds config.json"
+        " itself",
+    )
+
+
+def test_a_checkpoint_pinned_from_a_folder_says_where_its_files_are_listed() -> None:
+    averaged = {"x": Part("dense", "org/seed", "sha256:0123456789abcdef", name="Seed")}
+    own = make_revision(kind="dense", location="org/name", version="abc")
+    found = recipe(own, make_dataset("mini", source="mini"), "cpu", {}, ["soup=x"], averaged)
+    assert "with the files listed on the page of Seed; or leave out @sha256:" in found.needs[0]
+
+
 def test_members_with_settings_of_their_own_are_in_a_file_that_runs(tmp_path: Path) -> None:
     both = composite(
         "fusion", Part("bm25", options=BM25 | {"k1": 0.9}), Part("bm25", options=BM25),

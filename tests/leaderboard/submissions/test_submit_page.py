@@ -109,13 +109,17 @@ def test_each_kinds_page_has_exactly_its_fields(browser, pets, kind):
     }
     curves = [box.removeprefix("sweep-") for box in specific if box.startswith("sweep-")]
     sweeps = {curve.partition(":")[0] for curve in curves if not curve.startswith("values-")}
-    assert sweeps == {sweep.name for sweep in sweeps_for(kind) if sweep.name != "soup"}
+    assert sweeps == {sweep.name for sweep in sweeps_for(kind)}
     specific -= {f"sweep-{curve}" for curve in curves}
+    listed = {f"checkpoint-{place}" for place in (1, 2, 3, 4)} | {"checkpoint-order"}
+    checkpoints = listed if "soup" in sweeps else set()
     timed = {"tracks"} if "latency" in WEB_KINDS[kind].tracks else set()
     maximum = WEB_KINDS[kind].members.maximum
     members = {f"member-{place}" for place in range(1, maximum + 1)}
-    searching = {"device", "member-search", "member-searched"} if maximum else set()
-    assert specific == options | timed | place[WEB_KINDS[kind].takes] | members | searching
+    searching = {"member-search", "member-searched"} if maximum or checkpoints else set()
+    device = {"device"} if maximum else set()
+    fixed = place[WEB_KINDS[kind].takes] | device
+    assert specific == options | timed | fixed | members | searching | checkpoints
 
 
 @pytest.mark.parametrize("kind", WEB_KINDS)
