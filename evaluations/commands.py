@@ -31,16 +31,16 @@ from evaluations.sparsity.sweeps import (
     parse_sweeps,
     verdict_lines,
 )
-from evaluations.systems import KINDS, Runtime, SystemSpec, kind_of, needs_corpus
+from evaluations.systems import KINDS, Runtime, SystemSpec, check_tracks, kind_of, needs_corpus
 from evaluations.systems.parse import parse_system
-from evaluations.tracks import Findings
+from evaluations.tracks import LATENCY, Findings
 
 
 def evaluate(options: Namespace) -> None:
     progress = for_console(json_lines=options.json_progress)
     measures = _measures(options)
     request = _request(options)
-    dataset = _dataset(options, progress, corpus=needs_corpus(request.spec))
+    dataset = _dataset(options, progress, corpus=_reads_corpus(request))
     report = pipeline.evaluate(request, dataset, measures, progress)
     _show(report, options)
 
@@ -48,7 +48,7 @@ def evaluate(options: Namespace) -> None:
 def measure(options: Namespace) -> None:
     progress = for_console(json_lines=options.json_progress)
     request = _request(options)
-    dataset = _dataset(options, progress, corpus=needs_corpus(request.spec))
+    dataset = _dataset(options, progress, corpus=_reads_corpus(request))
     _show(pipeline.measure(request, dataset.blind(), progress), options)
 
 
@@ -137,6 +137,7 @@ def sweeps(_: Namespace) -> None:
 def _request(options: Namespace) -> pipeline.Request:
     spec = _system(options)
     tracks = tuple(track.strip() for track in options.tracks.split(",") if track.strip())
+    check_tracks(spec, tracks)
     curves = parse_sweeps(options.sweep, spec.kind)
     return pipeline.Request(
         spec=spec,
@@ -149,6 +150,11 @@ def _request(options: Namespace) -> pipeline.Request:
         sweeps=curves,
         checkpoints=parse_checkpoints(options.checkpoint, curves),
     )
+
+
+def _reads_corpus(request: pipeline.Request) -> bool:
+    """Where the system can do without, BM25 beside it in the latency track cannot."""
+    return needs_corpus(request.spec) or LATENCY in request.tracks
 
 
 def _system(options: Namespace) -> SystemSpec:

@@ -38,10 +38,10 @@ from evaluations.retrieval.scoring import (
 )
 from evaluations.sparsity import sweeps
 from evaluations.sparsity.sweeps import Curve
-from evaluations.systems import Kind, Run, Runtime, System, SystemSpec, kind_of, needs_corpus
+from evaluations.systems import Run, Runtime, System, SystemSpec, check_tracks, kind_of, needs_corpus
 from evaluations.systems.abilities import ByDataset, Composite, Timed
 from evaluations.systems.trec import read_run
-from evaluations.tracks import TRACKS, Findings
+from evaluations.tracks import LATENCY, Findings
 
 BUILT_TRACKS = ("retrieval", "sparsity")
 
@@ -89,10 +89,10 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     """
     progress = progress or Progress()
     kind = kind_of(request.spec.kind)
-    check_tracks(kind, request.tracks)
+    check_tracks(request.spec, request.tracks)
     if request.sweeps and "sparsity" not in request.tracks:
         raise EvaluationError("SWEEP-TRACK", "sweeps belong to the sparsity track; ask for it too")
-    _require_corpus(request.spec, dataset)
+    _require_corpus(request, dataset)
     started = provenance.now()
     for warning in dataset.warnings:
         progress.note(f"warning: {warning}")
@@ -168,18 +168,6 @@ def score(
     return report
 
 
-def check_tracks(kind: Kind, tracks: Sequence[str]) -> None:
-    """Raises EvaluationError `TRACK-UNKNOWN` for a track that the kind does not have."""
-    for track in tracks:
-        if track not in TRACKS or track not in kind.tracks:
-            allowed = ", ".join(kind.tracks)
-            raise EvaluationError(
-                "TRACK-UNKNOWN", f"{kind.name} has no track {track[:40]!r}; it has: {allowed}"
-            )
-    if not tracks:
-        raise EvaluationError("TRACK-UNKNOWN", f"name at least one track of: {', '.join(kind.tracks)}")
-
-
 def _index(system: System, dataset: Dataset, progress: Progress) -> None:
     if isinstance(system, ByDataset):
         system.choose(dataset.name, dataset.document_ids)
@@ -226,11 +214,11 @@ def _swept(
 
 
 def _stopwatch(request: Request, system: System, dataset: Dataset) -> sweeps.Stopwatch | None:
-    """Points are timed on processors, where the searches of changed vectors are."""
+    """Points are timed on processors, where the searches of changed vectors are, and as whole queries."""
     assert isinstance(system, Timed)  # noqa: S101 - as above
     assert dataset.documents is not None  # noqa: S101 - as above
     path = system.query_path(request.latency.k, threads=1)
-    if path.device != "cpu":
+    if path.device != "cpu" or not path.is_whole:
         return None
     texts = distinct_queries(dataset)
     timer = PointTimer.of(path, dataset.documents, texts, request.latency.k, request.latency.schedule)
@@ -246,10 +234,15 @@ def _final(run: Run, dataset: Dataset) -> Run:
     return cut(without_self_hits(run) if dataset.self_hits == "remove" else run)
 
 
-def _require_corpus(spec: SystemSpec, dataset: Dataset) -> None:
-    if needs_corpus(spec) and dataset.documents is None:
-        problem = f"{dataset.name} has no corpus, and {spec.kind} needs one; such a dataset takes run files"
-        raise EvaluationError("DATASET-CORPUS", problem)
+def _require_corpus(request: Request, dataset: Dataset) -> None:
+    if dataset.documents is not None:
+        return
+    if needs_corpus(request.spec):
+        what = f"{request.spec.kind} needs one; such a dataset takes run files"
+        raise EvaluationError("DATASET-CORPUS", f"{dataset.name} has no corpus, and {what}")
+    if LATENCY in request.tracks:
+        what = "latency needs one for its references; leave it out: --tracks retrieval,sparsity"
+        raise EvaluationError("DATASET-CORPUS", f"{dataset.name} has no corpus, and {what}")
 
 
 def _require_qrels(dataset: Dataset) -> Mapping[str, Mapping[str, int]]:

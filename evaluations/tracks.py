@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-TRACKS = ("retrieval", "sparsity", "latency")
+LATENCY = "latency"
+TRACKS = ("retrieval", "sparsity", LATENCY)
 
 Metrics = Mapping[str, float | int | None]
 

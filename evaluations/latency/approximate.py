@@ -60,13 +60,15 @@ def measure_engines(
 ) -> Findings:
     """Those that are installed for the form of the system's index; queries are encoded once, before.
 
-    `vectors` gives the documents', in the order that `path` finds rows of.
+    Queries that have no vector, where vectors are given, are left out. `vectors` gives the documents', in the
+    order that `path` finds rows of.
     """
     schedule = schedule or Schedule(block_s=0.0)
     installed = [engine for engine in engines[path.index] if engine.is_installed]
     if not installed:
         return Findings(details={"engines": []})
-    subject = _Subject(path, vectors(), [path.encode(path.tokenise(text)) for text in texts], k)
+    encoded = [path.encode(path.tokenise(text)) for text in texts]
+    subject = _Subject(path, vectors(), [query for query in encoded if query is not None], k)
     found = [_measured(engine, subject, schedule).to_dict(schedule.seed) for engine in installed]
     return Findings(details={"engines": found})
 

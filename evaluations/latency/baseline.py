@@ -72,8 +72,9 @@ def read_baseline(path: Path) -> Baseline:
 
 def key_of(name: str, path: QueryPath, threads: int) -> str:
     """A reference with what else decides its time: `bm25 cpu 1`, `encoder cpu 1 bf16`."""
-    precision = f" {path.precision}" if name == ENCODER else ""
-    return f"{name} {path.device} {threads}{precision}"
+    reference = name.partition(" ")[0]  # of `encoder bf16`, beside an `encoder` of another precision
+    precision = f" {path.precision}" if reference == ENCODER else ""
+    return f"{reference} {path.device} {threads}{precision}"
 
 
 def calibration_paths(device: str, precision: str) -> dict[str, QueryPath]:

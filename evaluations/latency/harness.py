@@ -32,6 +32,11 @@ class Recording:
         """Each block's times of whole queries, shape (chunks, queries of a chunk)."""
         return [block.sum(axis=2) for block in self.blocks]
 
+    def steps(self, names: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Each block's times of some of `PARTS` together, shape as of `totals`."""
+        columns = [PARTS.index(name) for name in names]
+        return [block[..., columns].sum(axis=2) for block in self.blocks]
+
     @property
     def samples(self) -> int:
         return sum(block.shape[0] * block.shape[1] for block in self.blocks)

@@ -6,7 +6,8 @@ larger than processors' caches, with a vector: what an exact dense search cannot
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,43 +15,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.datasets import Documents
-from evaluations.latency.harness import PARTS, Recording
+from evaluations.latency.harness import Recording
 from evaluations.progress import Progress
 from evaluations.search.found import Found
-from evaluations.systems.abilities import QueryPath, Timed
+from evaluations.systems.abilities import PathPart, QueryPath, Timed
 from evaluations.systems.base import Runtime
 from evaluations.systems.locations import local_folder
 
 BM25, ENCODER, SCAN = "bm25", "encoder", "scan"
 VERSION = 1  # raise it when a reference below does other work
 ENCODER_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+ABSENT = f"the reference model {ENCODER_MODEL} is not on this machine"
 SCAN_SHAPE = (100_000, 384)
 DESCRIPTION = f"{VERSION}: bm25, {ENCODER_MODEL}, scan of {SCAN_SHAPE[0]} x {SCAN_SHAPE[1]} fp32"
 SCAN_SEED = 384
 SCAN_QUERIES = 64
 
+ENCODING, SEARCHING = ("tokenise", "encode"), ("search",)
+
 Float32 = NDArray[np.float32]
 Block = NDArray[np.int64]
+Addend = tuple[str, tuple[str, ...]]  # a reference, and which of its steps
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A matched reference: which steps of which references stand for a system's own."""
+    """A matched reference: which steps of which references stand for a system's own, as often as they do."""
 
-    encoding: tuple[str, tuple[str, ...]]
-    searching: tuple[str, tuple[str, ...]]
+    addends: tuple[Addend, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self.encoding[0], self.searching[0])))
+        return tuple(dict.fromkeys(name for name, _ in self.addends))
 
     def blocks(self, recordings: Mapping[str, Recording]) -> list[Block]:
         """Times of the same queries added up, each block of shape (chunks, queries of a chunk)."""
-        parts = [_steps(recordings[name], steps) for name, steps in (self.encoding, self.searching)]
-        return [encoding + searching for encoding, searching in zip(*parts, strict=True)]
+        each = [recordings[name].steps(steps) for name, steps in self.addends]
+        return [np.sum(blocks, axis=0) for blocks in zip(*each, strict=True)]
 
     def __str__(self) -> str:
-        return " + ".join(f"{name} {'+'.join(steps)}" for name, steps in (self.encoding, self.searching))
+        counted = Counter(f"{name} {'+'.join(steps)}" for name, steps in self.addends)
+        return " + ".join(f"{count} x {text}" if count > 1 else text for text, count in counted.items())
 
 
 @dataclass(frozen=True)
@@ -71,22 +76,43 @@ def references_for(system: QueryPath, documents: Documents, k: int, threads: int
     matched = matched_sum(system)
     paths = {BM25: bm25_path(documents, k, threads)}
     absent = {}
-    if ENCODER in matched.names:
-        encoder = encoder_path(system.device, system.precision)
+    for name, precision in _precisions(system).items():
+        encoder = encoder_path(system.device, precision)
         if encoder is None:
-            absent[ENCODER] = f"the reference model {ENCODER_MODEL} is not on this machine"
+            absent[name] = ABSENT
         else:
-            paths[ENCODER] = encoder
+            paths[name] = encoder
     if SCAN in matched.names:
         paths[SCAN] = scan_path(system.device, k)
     return References(paths, matched, absent)
 
 
 def matched_sum(system: QueryPath) -> Sum:
-    """A neural encoder against the encoder, any other way to a query's vector against BM25's tokenising."""
-    neural, sparse = system.encoder == "neural", system.index == "sparse"
-    encoding = (ENCODER, ("tokenise", "encode")) if neural else (BM25, ("tokenise", "encode"))
-    return Sum(encoding, (BM25, ("search",)) if sparse else (SCAN, ("search",)))
+    """A neural encoder against the encoder, any other way to a query's vector against BM25's tokenising.
+
+    Of a system made of others, the sums of all its parts together. Nothing stands for a vector that is given.
+    """
+    return Sum(tuple(addend for part in system.each_part for addend in _addends(part, system)))
+
+
+def _addends(part: PathPart, system: QueryPath) -> Iterator[Addend]:
+    if part.encoder == "neural":
+        yield encoder_name(part.precision, system), ENCODING
+    elif part.encoder != "given":
+        yield BM25, ENCODING
+    if part.index is not None:
+        yield BM25 if part.index == "sparse" else SCAN, SEARCHING
+
+
+def encoder_name(precision: str, system: QueryPath) -> str:
+    """`encoder` at the system's own precision; where a part has another, `encoder bf16` beside it."""
+    return ENCODER if precision == system.precision else f"{ENCODER} {precision}"
+
+
+def _precisions(system: QueryPath) -> dict[str, str]:
+    """Of each encoder that the matched sum needs, by its name."""
+    neural = [part.precision for part in system.each_part if part.encoder == "neural"]
+    return {encoder_name(precision, system): precision for precision in neural}
 
 
 def bm25_path(documents: Documents, k: int, threads: int = 1) -> QueryPath:
@@ -161,11 +187,6 @@ def _on_card(matrix: Float32, vectors: Float32, k: int) -> Any:
         return Found(best.indices.cpu().numpy(), best.values.cpu().numpy())
 
     return search, torch.cuda.synchronize
-
-
-def _steps(recording: Recording, steps: Sequence[str]) -> list[Block]:
-    columns = [PARTS.index(step) for step in steps]
-    return [block[..., columns].sum(axis=2) for block in recording.blocks]
 
 
 _NOTHING = Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))

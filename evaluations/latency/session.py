@@ -13,9 +13,9 @@ from evaluations.latency.gates import Gate
 from evaluations.latency.harness import EMPTY, Recording, alternate, empty_path
 from evaluations.latency.host import HostProfile, host_profile
 from evaluations.latency.quiet import Quiet, quiet
-from evaluations.latency.references import BM25, References
+from evaluations.latency.references import BM25, SEARCHING, References
 from evaluations.latency.schedule import Schedule
-from evaluations.latency.statistics import Ratio, block_variation, mean, p50, ratio
+from evaluations.latency.statistics import Block, Ratio, block_variation, mean, p50, ratio
 from evaluations.latency.throughput import Plan
 from evaluations.progress import Progress
 from evaluations.protocol import Fact
@@ -66,13 +66,19 @@ class Session:
     def samples(self) -> int:
         return self.recordings[SYSTEM].samples
 
+    @property
+    def times(self) -> list[Block]:
+        """What the matched reference stands for: whole queries, or searches where vectors are given."""
+        recording = self.recordings[SYSTEM]
+        return recording.totals if self.path.is_whole else recording.steps(SEARCHING)
+
     @cached_property
     def matched_ratio(self) -> Ratio | None:
         """To the sum of the references' parts; None where one of them is absent."""
         if not self.references.is_matched:
             return None
         matched = self.references.matched.blocks(self.recordings)
-        return ratio(self.recordings[SYSTEM].totals, matched, self.settings.schedule.seed)
+        return ratio(self.times, matched, self.settings.schedule.seed)
 
     @cached_property
     def bm25_ratio(self) -> Ratio:

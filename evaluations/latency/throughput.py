@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from evaluations.datasets import Dataset, Documents
 from evaluations.encoding.threads import allowed_cores
+from evaluations.latency import search_alone
 from evaluations.latency.loops import LOAD, closed_loop, open_loop
 from evaluations.latency.quiet import quiet
 from evaluations.latency.schedule import CHUNK
 from evaluations.latency.statistics import P99_SAMPLES, points
-from evaluations.systems.abilities import Built, QueryPath, Timed
+from evaluations.systems.abilities import Built, Indexed, QueryPath, Timed
 from evaluations.tracks import Findings, not_applicable
 
 DOCUMENTS = ("documents_per_second", "index_build_s", "index_resident_bytes", "index_disk_bytes")
@@ -49,7 +50,9 @@ def measure_throughput(system: Timed, dataset: Dataset, k: int, plan: Plan) -> F
             clients: closed_loop(paths[:clients], texts, plan.seed, plan.closed_s) for clients in plan.clients
         }
         found = _closed(rates) | _under_load(paths, texts, rates[max(rates)], plan)
-    if isinstance(system, Built) and dataset.documents is not None:
+    if not paths[0].is_whole:
+        found = search_alone.as_details(found)
+    if isinstance(system, Indexed) and dataset.documents is not None:
         return found | _making(system, dataset.documents, plan)
     return found | not_applicable("made of other systems, each of which has its own", *DOCUMENTS)
 
@@ -71,23 +74,27 @@ def _under_load(paths: Sequence[QueryPath], texts: Sequence[str], most: float, p
     return Findings(named, reasons, {"open_loop": {"arrivals": count, "load": LOAD, "seed": plan.seed}})
 
 
-def _making(system: Built, documents: Documents, plan: Plan) -> Findings:
+def _making(system: Indexed, documents: Documents, plan: Plan) -> Findings:
     """Both by all cores: a corpus is encoded and indexed once, and nobody waits for one document."""
     cores = max(plan.clients)
-    sample = _sample(documents.texts, plan)
+    sample = _sample(documents.texts, plan) if isinstance(system, Built) else []
     with quiet(threads=cores, cores=cores):
-        system.encode_documents(sample[:CHUNK])
+        rate = _encoded_per_second(system, sample) if isinstance(system, Built) else None
         started = time.perf_counter_ns()
-        system.encode_documents(sample)
-        encoded = time.perf_counter_ns()
         arrays = system.build_index(cores)
         built = time.perf_counter_ns()
     resident = sum(int(array.nbytes) for array in arrays)
-    values = (
-        len(sample) * _SECOND / (encoded - started), (built - encoded) / _SECOND, resident, disk_bytes(arrays)
-    )  # fmt: skip
+    values = (rate, (built - started) / _SECOND, resident, disk_bytes(arrays))
+    reasons = {} if rate is not None else {DOCUMENTS[0]: "vectors of documents were made elsewhere"}
     details = {"documents_encoded": len(sample), "threads": cores}
-    return Findings(dict(zip(DOCUMENTS, values, strict=True)), details={"making": details})
+    return Findings(dict(zip(DOCUMENTS, values, strict=True)), reasons, {"making": details})
+
+
+def _encoded_per_second(system: Built, sample: Sequence[str]) -> float:
+    system.encode_documents(sample[:CHUNK])
+    started = time.perf_counter_ns()
+    system.encode_documents(sample)
+    return len(sample) * _SECOND / (time.perf_counter_ns() - started)
 
 
 def disk_bytes(arrays: Sequence[NDArray[Any]]) -> int:

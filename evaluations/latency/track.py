@@ -1,11 +1,12 @@
 """The latency track: a session's findings under the names that a report uses."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
 from evaluations.datasets import Dataset
-from evaluations.latency import gates
+from evaluations.latency import gates, search_alone
 from evaluations.latency.approximate import measure_engines
 from evaluations.latency.baseline import Baseline
 from evaluations.latency.gates import Gate
@@ -22,7 +23,7 @@ from evaluations.latency.session import (
 from evaluations.latency.statistics import P99_SAMPLES, Interval, block_variation, mean, p50, summary
 from evaluations.latency.throughput import measure_throughput
 from evaluations.progress import Progress
-from evaluations.systems.abilities import QueryPath, Timed
+from evaluations.systems.abilities import KnowsQueries, QueryPath, Timed
 from evaluations.tracks import Findings
 
 _MS, _US = 1e-6, 1e-3  # of a nanosecond
@@ -39,16 +40,26 @@ def measure_latency(
     A session that fails a gate has `rejected` in its details, and no metric. Raises EvaluationError
     `DATASET-CORPUS`.
     """
+    if isinstance(system, KnowsQueries):
+        system.name_queries(dataset.queries)
     path = system.query_path(settings.k, settings.threads)
     memory = _memory()  # before the references: what they hold is not the system's
     session = record(path, dataset, settings, progress)
-    found = findings(session, session_gates(session, stored))
+    found = findings(session, session_gates(session, stored)) | _without_vector(path, dataset)
     if "rejected" in found.details:
         return found
     with progress.stage("timing"):
         if settings.throughput is not None:
             found |= memory | measure_throughput(system, dataset, settings.k, settings.throughput)
         return found | _engines(system, path, dataset, settings) if settings.engines else found
+
+
+def _without_vector(path: QueryPath, dataset: Dataset) -> Findings:
+    """How many of the distinct queries were timed and find nothing, since nobody sent their vectors."""
+    if path.is_whole:
+        return Findings()
+    vectors = [path.encode(path.tokenise(text)) for text in distinct_queries(dataset)]
+    return Findings(details={"queries_without_vector": sum(vector is None for vector in vectors)})
 
 
 def _engines(system: Timed, path: QueryPath, dataset: Dataset, settings: Settings) -> Findings:
@@ -71,11 +82,16 @@ def findings(session: Session, checked: Sequence[Gate]) -> Findings:
     reason = gates.rejection(checked)
     if reason is not None:
         return Findings(details={"rejected": reason, **details})
-    found = [*_latencies(session), *_ratios(session)]
+    found = [_published(*named, session) for named in (*_latencies(session), *_ratios(session))]
     metrics = {"latency_samples": session.samples, **{name: value for name, value, _ in found}}
     intervals = {name: [between.low, between.high] for name, _, between in found if between}
     reasons = {name: _reason(name, session) for name, value in metrics.items() if value is None}
     return Findings(metrics, reasons, {**details, "intervals": intervals})
+
+
+def _published(name: str, value: Value, interval: Interval | None, session: Session) -> Named:
+    withheld = search_alone.is_withheld(name, session.path)
+    return (name, None, None) if withheld else (name, value, interval)
 
 
 def _latencies(session: Session) -> Iterator[Named]:
@@ -97,8 +113,10 @@ def _ratios(session: Session) -> Iterator[Named]:
 
 
 def _reason(name: str, session: Session) -> str:
+    if search_alone.is_withheld(name, session.path):
+        return search_alone.REASON
     if name.startswith("latency_ratio"):
-        return "; ".join(session.references.absent.values())
+        return "; ".join(dict.fromkeys(session.references.absent.values()))
     return f"{session.samples:,} samples; a p99 needs {P99_SAMPLES:,}"
 
 
@@ -106,7 +124,12 @@ def _details(session: Session) -> dict[str, object]:
     path = session.path
     return {
         "session": session.protocol_facts(),
-        "system": {"encoder": path.encoder, "index": path.index, "precision": path.precision},
+        "system": {
+            "encoder": path.encoder,
+            "index": path.index,
+            "precision": path.precision,
+            **({"parts": [asdict(part) for part in path.parts]} if path.parts else {}),
+        },
         "matched_reference": str(session.references.matched),
         "references": {name: _reference(session.recordings[name]) for name in session.references.paths},
         "calibration_ms": dict(session.calibration),

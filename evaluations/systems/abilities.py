@@ -13,8 +13,8 @@ from evaluations.search.found import Found
 from evaluations.systems.base import Run, System
 
 Side = Literal["query", "document"]
-QueryEncoder = Literal["neural", "table", "none"]
-IndexForm = Literal["sparse", "dense", "multi-vector"]
+QueryEncoder = Literal["neural", "table", "none", "given", "several"]
+IndexForm = Literal["sparse", "dense", "multi-vector", "several"]
 EXACT_ENGINE = "exact 1"  # evaluations/search; raise the number when its searches do other work
 
 
@@ -23,13 +23,25 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True)
+class PathPart:
+    """What one system does on a query's way: see `QueryPath`. `index` None: it searches nothing."""
+
+    encoder: QueryEncoder
+    index: IndexForm | None
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
 class QueryPath:
     """One query's way through a system, in three steps that are timed apart. No step remembers a query.
 
     `tokenise` takes the text, `encode` what that gives, `search` what that gives, and finds the first k.
-    `encoder`: a query goes through a model (`neural`), its tokens' weights are looked up (`table`), or its
-    tokens are the query (`none`). `index`: what is searched. `engine`: what searches it, with its version.
-    `wait` returns when the device has done what it was told.
+    `encoder`: a query goes through a model (`neural`), its tokens' weights are looked up (`table`), its
+    tokens are the query (`none`), or its vector was made elsewhere and is only fetched (`given`). `index`:
+    what is searched. `engine`: what searches it, with its version. `wait` returns when the device has done
+    what it was told.
+    `parts`: of a way through several systems, what each of them does; both of the above are `several` then,
+    and `precision` is that of the first model. All models are on `device`.
     """
 
     tokenise: Callable[[str], Any]
@@ -41,11 +53,25 @@ class QueryPath:
     device: str = "cpu"
     precision: str = "fp32"
     wait: Callable[[], None] = _nothing
+    parts: tuple[PathPart, ...] = ()
+
+    @property
+    def each_part(self) -> tuple[PathPart, ...]:
+        return self.parts or (PathPart(self.encoder, self.index, self.precision),)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it begins with the text. Where it does not, its search alone is comparable with others'."""
+        return self.encoder != "given"
 
 
 @runtime_checkable
 class Timed(Protocol):
     """What a system of a kind with the latency track has besides."""
+
+    @property
+    def document_ids(self) -> Sequence[str]:
+        """Rows that a search finds are places in it."""
 
     def query_path(self, k: int, threads: int) -> QueryPath:
         """The way to the first k documents, one query at a time. To be asked for after `index`.
@@ -55,14 +81,27 @@ class Timed(Protocol):
 
 
 @runtime_checkable
-class Built(Protocol):
-    """What a timed system tells of its own making, where it is the one that makes vectors and index."""
+class KnowsQueries(Protocol):
+    """What a timed system has besides where a query's id counts: by its vector, or a document of its id."""
 
-    def encode_documents(self, texts: Sequence[str]) -> None:
-        """Encodes these anew, past any cache, and lets the vectors go."""
+    def name_queries(self, queries: Mapping[str, str]) -> None:
+        """Texts by id, before `query_path`. Of several with one text, the first counts."""
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """What a timed system tells of its index, where there is one of its own."""
 
     def build_index(self, threads: int) -> Sequence[NDArray[Any]]:
         """Builds the index anew of the documents' vectors, and returns all the arrays that it holds."""
+
+
+@runtime_checkable
+class Built(Indexed, Protocol):
+    """What it tells besides where it is the one that makes the documents' vectors."""
+
+    def encode_documents(self, texts: Sequence[str]) -> None:
+        """Encodes these anew, past any cache, and lets the vectors go."""
 
 
 @runtime_checkable

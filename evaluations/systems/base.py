@@ -249,7 +249,9 @@ class Kind:
     `load` imports heavy libraries when called. `pin` is for the web form too, which does not allow paths.
     `inspect` says what can be said of a system without loading it. Where `web` is false, only the command
     line takes it: form and REST neither offer nor accept it. `members`: what it is made of, where it is made
-    of others. `complete` checks what options and members say together, and fills what follows from them.
+    of others. `encodes_queries`: false where their vectors come from elsewhere: its latency track times the
+    search alone, and nothing that it is a member of can be timed. `complete` checks what options and members
+    say together, and fills what follows from them.
     """
 
     name: str
@@ -265,6 +267,7 @@ class Kind:
     inspect: Callable[[SystemSpec], Mapping[str, object]] = lambda _: {}
     web: bool = True
     members: Members = Members()
+    encodes_queries: bool = True
     complete: Callable[[SystemSpec], SystemSpec] = lambda spec: spec
 
     def spec(

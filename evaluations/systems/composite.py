@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
-from evaluations.systems.abilities import ByDataset
-from evaluations.systems.base import Run, Runtime, System, SystemSpec
+from evaluations.search.found import Found
+from evaluations.systems.abilities import ByDataset, PathPart, QueryPath, Timed
+from evaluations.systems.base import RankedList, Run, Runtime, System, SystemSpec
+from evaluations.systems.timing import joined_path
 from evaluations.tracks import Findings, not_applicable
 
 # What adds up over the parts of a composite. Everything else is a part's own: see `members` of the findings.
@@ -34,6 +39,7 @@ class Parts:
         self.specs = specs
         self.systems: Sequence[System] = [kind_of(spec.kind).load(spec, runtime) for spec in specs]
         self._finish: Callable[[Run], Run] = lambda run: run
+        self._query_ids: Mapping[str, str] = {}
 
     def finish_with(self, finish: Callable[[Run], Run]) -> None:
         self._finish = finish
@@ -51,6 +57,40 @@ class Parts:
         """Each member's lists as a run of it alone would have them."""
         return [self._finish(system.retrieve(queries, depth, progress)) for system in self.systems]
 
+    def name_queries(self, queries: Mapping[str, str]) -> None:
+        """Whose self-hits are taken out of the members' lists; of equal texts the first one's."""
+        self._query_ids = {text: query_id for query_id, text in reversed(list(queries.items()))}
+
+    def query_path(
+        self,
+        depth: int,
+        threads: int,
+        find: Callable[[str, Sequence[RankedList]], Found],
+        *,
+        own: tuple[PathPart, ...] = (),
+        device: str = "cpu",
+    ) -> QueryPath:
+        """One query's way through all members. `find` takes its text, and of each the first `depth`.
+
+        Members are asked for one more, since a self-hit may then be taken out.
+        """
+        members = [system for system in self.systems if isinstance(system, Timed)]
+        assert len(members) == len(self.systems)  # noqa: S101 - as `tracks_of` promises
+        paths = [member.query_path(depth + 1, threads) for member in members]
+
+        def search(text: str, encoded: Sequence[Any]) -> Found:
+            steps = zip(members, paths, encoded, strict=True)
+            found = [_ranked(path.search(vector), member.document_ids) for member, path, vector in steps]
+            return find(text, [self._finished(text, ranked, depth) for ranked in found])
+
+        return joined_path(paths, search, own=own, device=device)
+
+    def _finished(self, text: str, ranked: RankedList, depth: int) -> RankedList:
+        """As an evaluation finishes this query's list of a member, cut."""
+        query_id = self._query_ids.get(text, "")
+        whole = self._finish(Run({query_id: ranked})).lists[query_id]
+        return RankedList(whole.document_ids[:depth], whole.scores[:depth])
+
     def sparsity(self) -> list[Findings]:
         return [system.sparsity() for system in self.systems]
 
@@ -60,6 +100,16 @@ class Parts:
             f"member_{place}": f"{spec.kind}: {_in_a_line(system.provenance())}"
             for place, (spec, system) in enumerate(zip(self.specs, self.systems, strict=True), start=1)
         }
+
+
+def found_of(ranked: RankedList, places: Mapping[str, int]) -> Found:
+    """`places`: of all documents by their ids."""
+    rows = [places[document_id] for document_id in ranked.document_ids]
+    return Found(np.array(rows, dtype=np.int64), ranked.scores)
+
+
+def _ranked(found: Found, document_ids: Sequence[str]) -> RankedList:
+    return RankedList([document_ids[row] for row in found.rows.tolist()], found.scores)
 
 
 def warnings_of(runs: Sequence[Run], specs: Sequence[SystemSpec]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ bits, do not depend on the order in which pairs were found. Equal pairs are read
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,6 +80,10 @@ class PairScorer:
         model = _model(folder, settings.device)
         _set_max_length(model, options["max_length"])
         return cls(model.eval(), settings)
+
+    def on_threads(self, threads: int) -> "PairScorer":
+        """The same model; batches at once are as many as threads."""
+        return replace(self, settings=replace(self.settings, threads=threads))
 
     def scores(self, pairs: Sequence[Pair], advance: Callable[[int], None]) -> Float32:
         """Shape (pairs,), finite. Raises EvaluationFailed `RERANKING`."""

@@ -11,9 +11,19 @@ import numpy as np
 from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
+from evaluations.protocol import DEPTH
+from evaluations.search.found import Found
 from evaluations.search.fusion import NORMALISATIONS, Float64, Scaled, fuse, reciprocal_rank
+from evaluations.systems.abilities import QueryPath
 from evaluations.systems.base import Kind, Members, Option, RankedList, Run, Runtime, System, SystemSpec
-from evaluations.systems.composite import Parts, combined, inspect_members, pin_members, warnings_of
+from evaluations.systems.composite import (
+    Parts,
+    combined,
+    found_of,
+    inspect_members,
+    pin_members,
+    warnings_of,
+)
 from evaluations.tracks import Findings
 
 METHODS = ("weighted-sum", "rrf")
@@ -29,6 +39,7 @@ class Fusion:
         self._spec = spec
         self._weights = weights_of(spec)
         self._parts = Parts(spec.members, runtime)
+        self.document_ids: Sequence[str] = ()
 
     @property
     def members(self) -> Sequence[System]:
@@ -41,13 +52,26 @@ class Fusion:
         self._parts.choose(dataset, document_ids)
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
+        self.document_ids = documents.ids if documents else ()
         self._parts.index(documents, progress)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         runs = self._parts.retrieve(queries, depth, progress)
         with progress.stage("searching", total=len(queries)):
-            lists = {query_id: self._fused(runs, query_id, depth, progress) for query_id in queries}
+            lists = {query_id: self._of_query(runs, query_id, depth, progress) for query_id in queries}
         return Run(lists, warnings_of(runs, self._spec.members))
+
+    def name_queries(self, queries: Mapping[str, str]) -> None:
+        self._parts.name_queries(queries)
+
+    def query_path(self, k: int, threads: int) -> QueryPath:
+        """Members' lists are as deep as an evaluation's, since a scale may read all of a list."""
+        places = {document_id: place for place, document_id in enumerate(self.document_ids)}
+
+        def find(_: str, lists: Sequence[RankedList]) -> Found:
+            return found_of(self._fused(lists, k), places)
+
+        return self._parts.query_path(DEPTH, threads, find)
 
     def sparsity(self) -> Findings:
         names = [f"member {place} ({spec.kind})" for place, spec in enumerate(self._spec.members, start=1)]
@@ -56,9 +80,11 @@ class Fusion:
     def provenance(self) -> Mapping[str, str | int | None]:
         return self._parts.provenance()
 
-    def _fused(self, runs: Sequence[Run], query_id: str, depth: int, progress: Progress) -> RankedList:
-        lists = [run.lists.get(query_id, _EMPTY) for run in runs]
+    def _of_query(self, runs: Sequence[Run], query_id: str, depth: int, progress: Progress) -> RankedList:
         progress.advance()
+        return self._fused([run.lists.get(query_id, _EMPTY) for run in runs], depth)
+
+    def _fused(self, lists: Sequence[RankedList], depth: int) -> RankedList:
         pairs = [(ranked.document_ids, ranked.scores) for ranked in lists]
         return RankedList(*fuse(pairs, self._weights, self._scale, depth))
 
@@ -117,7 +143,7 @@ KIND = Kind(
     help="Two or more systems as one: scores put on one scale, weighted and added, or reciprocal ranks.",
     takes="nothing",
     needs_corpus=False,
-    tracks=("retrieval", "sparsity"),
+    tracks=("retrieval", "sparsity", "latency"),
     options=(
         Option("method", "str", "weighted-sum", "How lists become one.", choices=METHODS),
         Option(

@@ -8,10 +8,19 @@ from numpy.typing import NDArray
 
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
+from evaluations.search.found import Found
 from evaluations.search.order import id_ranks, top_k
 from evaluations.systems import safety
+from evaluations.systems.abilities import PathPart, QueryPath
 from evaluations.systems.base import Kind, Members, Option, RankedList, Run, Runtime, System, SystemSpec
-from evaluations.systems.composite import Parts, combined, inspect_members, pin_members, warnings_of
+from evaluations.systems.composite import (
+    Parts,
+    combined,
+    found_of,
+    inspect_members,
+    pin_members,
+    warnings_of,
+)
 from evaluations.systems.locations import ResolvedModel, fetch
 from evaluations.systems.model_profile import stored_profile
 from evaluations.systems.models import MAX_LENGTH, PRECISION, inspect_model, pin_model
@@ -36,6 +45,7 @@ class Rerank:
         self._parts = Parts(spec.members, runtime)
         self._depth = cast(int, spec.options["depth"])
         self._texts: Mapping[str, str] = {}
+        self.document_ids: Sequence[str] = ()
 
     @property
     def members(self) -> Sequence[System]:
@@ -49,6 +59,7 @@ class Rerank:
 
     def index(self, documents: Documents | None, progress: Progress) -> None:
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
+        self.document_ids = documents.ids
         self._texts = dict(zip(documents.ids, documents.texts, strict=True))
         self._parts.index(documents, progress)
 
@@ -63,6 +74,27 @@ class Rerank:
         with progress.stage("reranking", total=len(pairs)):
             scores = self._scorer.scores(pairs, progress.advance)
         return Run(self._reranked(lists, scores), warnings_of(runs, self._spec.members))
+
+    def name_queries(self, queries: Mapping[str, str]) -> None:
+        self._parts.name_queries(queries)
+
+    def query_path(self, k: int, threads: int) -> QueryPath:
+        """Tokenising and encoding are the first stage's; pairs are read in the search, which finds them.
+
+        The first stage is searched no deeper than is read or returned; the first k are the same.
+        """
+        scorer = self._scorer.on_threads(threads)
+        places = {document_id: place for place, document_id in enumerate(self.document_ids)}
+
+        def find(text: str, lists: Sequence[RankedList]) -> Found:
+            (ranked,) = lists
+            pairs = [(text, self._texts[document_id]) for document_id in ranked.document_ids[: self._depth]]
+            best = reranked(ranked, scorer.scores(pairs, lambda _: None))
+            return found_of(RankedList(best.document_ids[:k], best.scores[:k]), places)
+
+        settings = scorer.settings
+        own = (PathPart("neural", None, settings.precision),)
+        return self._parts.query_path(max(self._depth, k), threads, find, own=own, device=settings.device)
 
     def sparsity(self) -> Findings:
         """Beside the index, a reranker needs the documents' texts: their bytes are in the details."""
@@ -145,7 +177,7 @@ KIND = Kind(
     help="A sentence-transformers CrossEncoder that reads the first documents of BM25 or of another system.",
     takes="model",
     needs_corpus=True,
-    tracks=("retrieval", "sparsity"),
+    tracks=("retrieval", "sparsity", "latency"),
     options=(
         Option(
             "depth", "int", 100, "How many of the first stage's documents are read; the others follow.",

@@ -27,3 +27,20 @@ def wait_ms(milliseconds: float) -> Callable[[object], object]:
 def waiting_path(encode_ms: float = 0.0, search_ms: float = 0.0) -> QueryPath:
     """Its steps give on what they were given."""
     return replace(empty_path(), encode=wait_ms(encode_ms), search=wait_ms(search_ms))
+
+
+class HandClock:
+    """Stands still but where a step moves it, in nanoseconds: what takes how long is exact."""
+
+    def __init__(self) -> None:
+        self.moment = 0
+
+    def __call__(self) -> int:
+        return self.moment
+
+    def step(self, milliseconds: float) -> Callable[[object], object]:
+        def taken(given: object) -> object:
+            self.moment += round(milliseconds * 1e6)
+            return given
+
+        return taken
