@@ -58,7 +58,9 @@ SUBMISSION = inline_serializer(
         ),
         "device": serializers.ChoiceField(required=False, choices=["cpu", "gpu"]),
         "tracks": serializers.CharField(
-            required=False, help_text="With commas between: retrieval,sparsity. All of the kind's without it."
+            required=False,
+            help_text="With commas between: retrieval,sparsity. Without it all that the system has: latency"
+            " only where no member is a run or vectors, and where the documents are here.",
         ),
         "sweeps": serializers.ListField(
             required=False,

@@ -131,6 +131,12 @@ def _engine(found: Mapping[str, Any]) -> Engine:
     )
 
 
+def _given(found: Mapping[str, Any]) -> str:
+    missing = found.get("queries_without_vector")
+    left = f"; {missing:,} queries have no vector and find nothing" if missing else ""
+    return f"query vectors were made elsewhere{left}"
+
+
 def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     session, queries = found.get("session", {}), found.get("queries", {})
     looped = "; looped, since there are too few distinct ones" if queries.get("looped") else ""
@@ -140,7 +146,9 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     unknown = [str(gate.get("name")) for gate in gates if gate.get("state") == "unknown"]
     threads, first = session.get("threads", ""), session.get("k", "")
     left = f"; not known here: {', '.join(unknown)}" if unknown else ""
+    is_search = found.get("system", {}).get("encoder") == "given"
     return [
+        ("Timed", f"the search alone: {_given(found)}" if is_search else ""),
         ("Device", f"{session.get('device', '')}, {threads} thread(s), the first {first}"),
         ("Engine", str(session.get("engine", ""))),
         ("Queries", f"{queries.get('timed', 0):,} timed of {queries.get('distinct', 0):,} distinct{looped}"),

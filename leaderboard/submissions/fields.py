@@ -91,7 +91,7 @@ def track_fields(kind: Kind) -> dict[str, forms.Field]:
     field = forms.CharField(
         required=False,
         label="Measure",
-        help_text="Latency waits for a quiet machine, after the rest; a noisy session publishes nothing.",
+        help_text=tracks.help_text(kind),
         widget=forms.Select(choices=choices),
     )
     return {tracks.FIELD: field}

@@ -100,7 +100,7 @@ def _create(owner: User, validated: ValidatedSubmission, key: str | None, files:
         request_hash=validated.request_hash,
     )
     checkpoints.keep(submission)
-    cells = [(dataset.pk, track.value) for dataset in validated.datasets for track in validated.tracks]
+    cells = [(dataset.pk, track.value) for dataset, track in validated.cells]
     _queue(submission, cells, actor=owner, action="submit")
     return submission
 
@@ -147,7 +147,7 @@ def _check_duplicate(owner: User, validated: ValidatedSubmission) -> None:
 def _covers(earlier: Submission, validated: ValidatedSubmission) -> bool:
     """Whether it measures all the tracks and all the operating points that are asked for now."""
     measured = set(earlier.evaluations.values_list("track", flat=True))
-    has_tracks = measured.issuperset(track.value for track in validated.tracks)
+    has_tracks = measured.issuperset(track.value for _, track in validated.cells)
     return has_tracks and set(earlier.sweeps).issuperset(validated.sweeps)
 
 

@@ -84,6 +84,16 @@ class ValidatedSubmission:
     sweeps: tuple[str, ...] = ()
 
     @property
+    def cells(self) -> list[tuple[Dataset, Track]]:
+        """What is to be measured: each becomes an evaluation."""
+        return [
+            (dataset, track)
+            for dataset in self.datasets
+            for track in self.tracks
+            if tracks.is_measured(track, dataset)
+        ]
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What does not stand in the way but should be known: ignored lines, datasets left out."""
         found = tuple(warning for file in self.plan.files for warning in file.warnings)
@@ -109,7 +119,8 @@ def validate(request: SubmissionRequest) -> ValidatedSubmission:
     files = _files(kind, there, request, problems)
     members = resolve(kind, request.members, tuple(there.values()), problems)
     _check_corpora((kind, *(KINDS[member.kind] for member in members)), there, problems)
-    wanted = tracks.chosen(kind, request.tracks, problems)
+    known = members if len(members) == len(request.members) else ()  # else their places would be wrong
+    wanted = tracks.chosen(_made_of(kind, known), request.tracks, problems)
     _check_location(kind, request, problems)
     if not problems:
         values = _completed(kind, values, members, problems)
@@ -117,11 +128,12 @@ def validate(request: SubmissionRequest) -> ValidatedSubmission:
     if curves and Track.SPARSITY not in wanted:
         problems.add(sweeps.FIELD, "Operating points belong to the sparsity track; ask for it too.")
     archive = _archive(kind, there, request, problems)
+    datasets = _datasets(there, files, archive)
+    tracks.check_corpora(request.tracks, datasets, problems)
     if problems:
         raise problems.refusal()
     plan = replace(_plan(kind, values, files, archive, request), members=members)
     sent = _request_hash(request, written, values, plan.files, curves)
-    datasets = _datasets(there, files, archive)
     return ValidatedSubmission(benchmark, datasets, plan, written, request.device, wanted, sent, curves)
 
 
@@ -165,12 +177,15 @@ def _completed(
     kind: Kind, values: dict[str, Value], members: tuple[Part, ...], problems: Problems
 ) -> dict[str, Value]:
     """What options and members say together, such as as many weights as members."""
-    made_of = tuple(SystemSpec(member.kind) for member in members)
     try:
-        return dict(kind.complete(SystemSpec(kind.name, options=values, members=made_of)).options)
+        return dict(kind.complete(replace(_made_of(kind, members), options=values)).options)
     except EvaluationError as error:
         problems.add(_field_of(options.about(kind, error)), error.message)
         return values
+
+
+def _made_of(kind: Kind, members: tuple[Part, ...]) -> SystemSpec:
+    return SystemSpec(kind.name, members=tuple(SystemSpec(member.kind) for member in members))
 
 
 def _field_of(option: str) -> str:

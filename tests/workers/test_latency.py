@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from leaderboard.boards.models import Entry, Measurement
+from leaderboard.catalog.members import Part
 from leaderboard.hosts import registry
 from leaderboard.hosts.models import Calibration, HostProfile
 from leaderboard.submissions.models import Evaluation, Submission, Track
@@ -48,6 +49,21 @@ def test_a_session_is_published_with_its_host_its_times_and_intervals(timed):
     row = Measurement.objects.get(metric="query_latency_p50_ms")
     assert row.low <= row.value <= row.high
     assert done.report["tracks"].keys() == {"latency"}
+
+
+def test_a_fusion_is_timed_as_one_and_held_against_its_members_references(submit):
+    members = [Part("bm25").to_json(), Part("bm25", options={"k1": 0.9}).to_json()]
+    revision = make_revision(kind="fusion", members=members, options={"behave": "gate:"})
+    submission = make_submission(benchmark=submit().benchmark, revision=revision, tracks=list(Track))
+    done = evaluate(submission)
+    assert (done.state, done.error_message) == ("succeeded", "")
+    found = done.report["tracks"]["latency"]
+    assert found["matched_reference"] == "2 x bm25 tokenise+encode + 2 x bm25 search"
+    measured = dict(Measurement.objects.values_list("metric", "value"))
+    # Twice BM25 and the adding of lists is more than BM25, and is held against twice BM25.
+    assert measured["latency_ratio_matched_p50"] < measured["latency_ratio_bm25_p50"]
+    assert measured["queries_per_second"] > 0
+    assert measured["documents_per_second"] is None
 
 
 def test_a_host_is_calibrated_before_its_first_session_and_not_again_that_day(timed):

@@ -114,6 +114,21 @@ def test_a_submission_that_is_not_there_is_no_member(api: APIClient, pets: Bench
     assert answer.json()["errors"]["member-2"][0].startswith("There is no submission")
 
 
+def test_latency_with_a_run_among_the_members_is_refused_at_tracks(api: APIClient, pets: Benchmark) -> None:
+    upload = SimpleUploadedFile("mine.trec", RUN)
+    run = api.post(URL, run_fields(**{"file-pets": upload}), format="multipart").json()
+    members = [{"kind": "bm25"}, {"submission": run["id"]}]
+    body = {"benchmark": "pets", "kind": "fusion", "name": "Both", "members": members}
+    refused = api.post(URL, body | {"tracks": "retrieval,latency"}, format="json")
+    assert refused.status_code == 400
+    assert refused.json()["errors"] == {
+        "tracks": ["Fusion cannot be timed with member 2 (run); leave latency out: retrieval, sparsity."]
+    }
+    left_open = api.post(URL, body, format="json")
+    assert left_open.status_code == 201
+    assert {each["track"] for each in left_open.json()["evaluations"]} == {"retrieval", "sparsity"}
+
+
 def test_a_form_gives_options_one_by_one_or_as_json(api: APIClient, pets: Benchmark) -> None:
     one = api.post(URL, BM25 | {"option-k1": "0.9"}, format="multipart")
     two = api.post(URL, BM25 | {"name": "other", "options": '{"k1": 0.8}'}, format="multipart")

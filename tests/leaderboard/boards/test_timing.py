@@ -56,6 +56,22 @@ def test_a_session_shows_its_times_intervals_machine_references_and_engines(boar
         assert said in page, said
 
 
+def test_of_vectors_the_page_shows_the_search_and_why_there_is_no_total(board, client):
+    reason = "query vectors were made elsewhere: only the search is timed"
+    entry = put_on_board(board, {"only": 0.5})
+    time_on(entry.submission, {"query_search_latency_p50_ms": 2.0}, HOST)
+    timed = Evaluation.objects.get(track=Track.LATENCY)
+    Measurement.objects.create(evaluation=timed, metric="query_latency_p50_ms", value=None, reason=reason)
+    found = {**FOUND, "system": {"encoder": "given"}, "queries_without_vector": 3}
+    Evaluation.objects.filter(pk=timed.pk).update(report={"tracks": {"latency": found}})
+    page = page_of(client, entry)
+    assert f'title="{reason}" class="none"' in page
+    assert "3 queries have no vector and find nothing" in page
+    board_page = client.get(f"/leaderboards/{board.name}/?show=latency").content.decode()
+    assert "Query search p50" in board_page
+    assert "Query p50" not in board_page
+
+
 @pytest.mark.parametrize(
     ("state", "rejections", "said"),
     [
