@@ -95,6 +95,8 @@ def _decoded(raw: bytes, path: Path, number: int) -> str:
 
 
 def _encodable(value: str) -> bool:
+    if value.isascii():  # known without looking
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
