@@ -1,4 +1,4 @@
-"""`python -m evaluations` as a person and a worker see it: real processes, exit status, one line of error."""
+"""`python -m evaluations` as a person and a worker see it: processes, exit status, one line of error."""
 
 import json
 import os
@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 
 from evaluations.report import read_report
+from tests.evaluations import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[str]":
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """`run(*arguments, **variables)`: a process that was forked."""
+    with forked.commands(tmp_path_factory.mktemp("said")) as run:
+        yield run
+
+
+def started(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """As a person and a worker start it."""
     return subprocess.run(
         [sys.executable, "-m", "evaluations", *map(str, arguments)],
         cwd=ROOT,
@@ -32,7 +41,7 @@ def assert_refused(process, code: str) -> None:
 
 
 def test_it_works(write_dataset, tmp_path):
-    process = run("evaluate", "--system", "bm25", "--dataset", write_dataset(), "--out", tmp_path / "out")
+    process = started("evaluate", "--system", "bm25", "--dataset", write_dataset(), "--out", tmp_path / "out")
     assert (process.returncode, process.stderr) == (0, "")
     assert "nDCG@10" in process.stdout
     assert f"in {tmp_path / 'out'}: report.json, run.trec.gz, per_query.parquet" in process.stdout
@@ -47,13 +56,14 @@ def test_measure_and_score_are_two_commands(write_dataset, tmp_path):
     source = write_dataset()
     write_blind(source, tmp_path / "blind")
     out = tmp_path / "out"
-    assert run("measure", "--system", "bm25", "--dataset", tmp_path / "blind", "--out", out).returncode == 0
+    measured = started("measure", "--system", "bm25", "--dataset", tmp_path / "blind", "--out", out)
+    assert measured.returncode == 0
     assert "retrieval" not in read_report(out).tracks
-    assert run("score", "--dataset", source, "--out", out, "--metrics", "nDCG@20").returncode == 0
+    assert started("score", "--dataset", source, "--out", out, "--metrics", "nDCG@20").returncode == 0
     assert {"nDCG@10", "nDCG@20", "Judged@10"} <= set(read_report(out).tracks["retrieval"].metrics)
 
 
-def test_progress_is_json_and_nothing_else_for_a_worker(write_dataset, tmp_path):
+def test_progress_is_json_and_nothing_else_for_a_worker(run, write_dataset, tmp_path):
     process = run(
         "evaluate",
         "--system",
@@ -71,7 +81,7 @@ def test_progress_is_json_and_nothing_else_for_a_worker(write_dataset, tmp_path)
     ]  # fmt: skip
 
 
-def test_options_split_and_self_hits_reach_the_report(write_dataset, tmp_path):
+def test_options_split_and_self_hits_reach_the_report(run, write_dataset, tmp_path):
     process = run(
         "evaluate", "--system", "bm25", "--option", "k1=0.9", "--option", "b=0.4", "--tracks", "retrieval",
         "--dataset", write_dataset(split="dev"), "--split", "dev", "--self-hits", "remove",
@@ -116,13 +126,13 @@ def test_options_split_and_self_hits_reach_the_report(write_dataset, tmp_path):
         (["inspect", "dense:../x"], "MODEL-MISSING"),
     ],
 )
-def test_wrong_input_is_one_line_and_status_2(arguments, code):
+def test_wrong_input_is_one_line_and_status_2(run, arguments, code):
     assert_refused(run(*arguments), code)
 
 
 def test_a_bad_run_file_names_its_line(write_dataset, tmp_path):
     (tmp_path / "bad.trec").write_text("q1 Q0 d1 1 2 t\nq1 Q0 d2 2\n")
-    process = run(
+    process = started(
         "evaluate",
         "--system",
         f"run:{tmp_path / 'bad.trec'}",
@@ -135,7 +145,7 @@ def test_a_bad_run_file_names_its_line(write_dataset, tmp_path):
     assert "line 2" in process.stderr
 
 
-def test_a_failure_of_the_machine_is_status_3(write_dataset, tmp_path):
+def test_a_failure_of_the_machine_is_status_3(run, write_dataset, tmp_path):
     (tmp_path / "occupied").write_text("a file where a folder should go")
     process = run(
         "evaluate", "--system", "bm25", "--dataset", write_dataset(), "--out", tmp_path / "occupied" / "x"
@@ -145,7 +155,7 @@ def test_a_failure_of_the_machine_is_status_3(write_dataset, tmp_path):
 
 
 def test_an_unreachable_hub_is_status_3(write_dataset, tmp_path):
-    process = run(
+    process = started(
         "evaluate", "--system", "dense:org/name", "--dataset", write_dataset(), "--out", tmp_path / "o",
         HF_HUB_OFFLINE="1", SPARSEBOARD_MODELS="",
     )  # fmt: skip
@@ -154,25 +164,25 @@ def test_an_unreachable_hub_is_status_3(write_dataset, tmp_path):
     assert process.stderr.count("\n") == 1
 
 
-def test_datasets_lists_names_and_benchmarks():
+def test_datasets_lists_names_and_benchmarks(run):
     shown = run("datasets").stdout
     assert "--dataset beir/scifact" in shown
     assert "beir-18: " in shown
 
 
-def test_inspect_says_what_a_system_is():
+def test_inspect_says_what_a_system_is(run):
     shown = run("inspect", "bm25").stdout
     assert "family: lexical" in shown
     assert '"k1": 1.5' in shown
 
 
-def test_inspect_counts_the_parameters_of_all_minilm_without_loading_it(minilm):
+def test_inspect_counts_the_parameters_of_all_minilm_without_loading_it(run, minilm):
     shown = run("inspect", f"dense:{minilm}").stdout
     assert "safe: true" in shown
     assert "parameters: 22713216" in shown  # its model card says 22.7M
 
 
-def test_compare_shows_differences_where_the_protocols_are_equal(write_dataset, tmp_path):
+def test_compare_shows_differences_where_the_protocols_are_equal(run, write_dataset, tmp_path):
     source = write_dataset()
     for name, option in (("a", "k1=1.5"), ("b", "k1=0.1")):
         run("evaluate", "--system", "bm25", "--option", option, "--dataset", source, "--out", tmp_path / name)
@@ -182,7 +192,7 @@ def test_compare_shows_differences_where_the_protocols_are_equal(write_dataset, 
     assert "+0.0000" in shown
 
 
-def test_compare_refuses_to_compare_different_data(write_dataset, tmp_path):
+def test_compare_refuses_to_compare_different_data(run, write_dataset, tmp_path):
     changed = (("q1", "d1", 1), ("q2", "d2", 2), ("q2", "d3", 1))
     for name, folder in (("a", write_dataset("one")), ("b", write_dataset("other", qrels=changed))):
         run("evaluate", "--system", "bm25", "--dataset", folder, "--out", tmp_path / name)
@@ -192,7 +202,7 @@ def test_compare_refuses_to_compare_different_data(write_dataset, tmp_path):
 
 
 def test_precision_auto_becomes_a_name(write_dataset, tmp_path, minilm):
-    process = run(
+    process = started(
         "evaluate", "--system", f"dense:{minilm}", "--precision", "auto", "--device", "cpu", "--threads", "2",
         "--dataset", write_dataset(), "--out", tmp_path / "out",
     )  # fmt: skip
@@ -203,46 +213,45 @@ def test_precision_auto_becomes_a_name(write_dataset, tmp_path, minilm):
     assert report.system["files"]["model.safetensors"]
 
 
-TORCHLESS = """
-import sys
+IN_TURN = """
+import json, sys
 from evaluations.cli import main
-status = main(sys.argv[1:])
-heavy = ("torch", "transformers", "sentence_transformers", "django")
-loaded = [name for name in heavy if name in sys.modules]
-sys.exit(f"status {status}, loaded {loaded}" if status or loaded else 0)
+for arguments in json.loads(sys.argv[1]):
+    status = main(arguments)
+    heavy = ("torch", "transformers", "sentence_transformers", "django")
+    print(json.dumps([status, *(name for name in heavy if name in sys.modules)]), file=sys.stderr)
 """
 
 
-def without_torch(*arguments: object) -> None:
+def statuses_and_heavy_modules(*commands: tuple[object, ...]) -> list[list[object]]:
+    """Of each command, one after the other in one process: its status, and what is loaded by then."""
+    arguments = json.dumps([list(map(str, command)) for command in commands])
     process = subprocess.run(
-        [sys.executable, "-c", TORCHLESS, *map(str, arguments)],
+        [sys.executable, "-c", IN_TURN, arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
-        check=False,
+        check=True,
     )
-    assert process.returncode == 0, process.stderr
+    return [json.loads(line) for line in process.stderr.splitlines()]
 
 
 def test_bm25_and_score_and_inspect_do_not_import_torch(write_dataset, tmp_path, minilm):
     source, out = write_dataset(), tmp_path / "out"
-    without_torch("measure", "--system", "bm25", "--dataset", source, "--out", out)
-    without_torch("score", "--dataset", source, "--out", out)
-    without_torch("inspect", f"dense:{minilm}")
+    found = statuses_and_heavy_modules(
+        ("measure", "--system", "bm25", "--dataset", source, "--out", out),
+        ("score", "--dataset", source, "--out", out),
+        ("inspect", f"dense:{minilm}"),
+    )
+    assert found == [[0], [0], [0]]
 
 
 def test_a_run_does_not_import_torch(write_dataset, tmp_path):
     (tmp_path / "run.trec").write_text("q1 Q0 d1 1 2 t\n")
-    without_torch(
-        "evaluate",
-        "--system",
-        f"run:{tmp_path / 'run.trec'}",
-        "--dataset",
-        write_dataset(),
-        "--out",
-        tmp_path / "o",
-    )
+    system, dataset = f"run:{tmp_path / 'run.trec'}", write_dataset()
+    command = ("evaluate", "--system", system, "--dataset", dataset, "--out", tmp_path / "o")
+    assert statuses_and_heavy_modules(command) == [[0]]
 
 
 def test_what_the_web_imports_does_not_import_torch():

@@ -11,6 +11,7 @@ import pytest
 
 from evaluations.systems import locations
 from tests.conftest import ROOT
+from tests.evaluations import forked
 from tests.evaluations.hostile import forging
 from tests.stand_in_hub import COMMIT, blob_id, running
 
@@ -23,8 +24,8 @@ MODEL = {
 }
 
 
-@pytest.fixture
-def hub():
+@pytest.fixture(scope="module")
+def whole_hub():
     evil = {**MODEL, "config.json": json.dumps({"auto_map": {"AutoModel": "evil.Model"}}).encode()}
     pickled = {"config.json": forging.CONFIG, "pytorch_model.bin": b"x"}
     large = {**MODEL, "config.json": b" " * 2**21 + forging.CONFIG}
@@ -33,32 +34,55 @@ def hub():
 
 
 @pytest.fixture
-def run(hub, tmp_path):
-    """`run(code)`: Python with this hub as the hub, and an empty cache of its own."""
+def hub(whole_hub):
+    """Nobody has asked it anything yet."""
+    whole_hub.asked.clear()
+    return whole_hub
 
-    def run(*arguments, **variables):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "SPARSE"))}
-        environment = {**kept, "HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf"), **variables}
+
+def without_hub():
+    return {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "SPARSE"))}
+
+
+@pytest.fixture
+def variables(hub, tmp_path):
+    """This hub as the hub, and an empty cache of its own."""
+    return {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf")}
+
+
+@pytest.fixture(scope="module")
+def forking(tmp_path_factory):
+    with forked.commands(tmp_path_factory.mktemp("said"), without_hub()) as commands:
+        yield commands
+
+
+@pytest.fixture
+def inspect(forking, variables):
+    """`inspect(*arguments)`: the command in a process of its own, which imports the hub's client."""
+    return lambda *arguments, **others: forking("inspect", *arguments, **variables | others)
+
+
+@pytest.fixture
+def run(variables):
+    """`run(code)`: Python in a new process."""
+
+    def run(code, **others):
         return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+            [sys.executable, "-c", code], cwd=ROOT, env={**without_hub(), **variables, **others},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
 
     return run
 
 
-def inspected(run, location, **variables):
-    process = run("-m", "evaluations", "inspect", "--json", location, **variables)
+def inspected(inspect, location, **variables):
+    process = inspect("--json", location, **variables)
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
 
 
-def test_a_model_is_inspected_by_its_small_files(run, hub):
-    found = inspected(run, "org/model")
+def test_a_model_is_inspected_by_its_small_files(inspect, hub):
+    found = inspected(inspect, "org/model")
     assert (found["kind"], found["safe"], found["revision"]) == ("dense", True, COMMIT)
     assert (found["licence"], found["licence_from"], found["languages"]) == ("mit", "README.md", ["en", "de"])
     assert (found["vocabulary"], found["dimensions"], found["max_length"]) == (5, 4, 8)
@@ -72,15 +96,15 @@ def test_a_model_is_inspected_by_its_small_files(run, hub):
         ("org/pickled", "MODEL-WEIGHTS", "pytorch_model.bin is a pickle"),
     ],
 )
-def test_what_is_not_safe_is_said_with_the_reason(run, location, code, words):
-    found = inspected(run, location)
+def test_what_is_not_safe_is_said_with_the_reason(inspect, location, code, words):
+    found = inspected(inspect, location)
     assert found["safe"] is False
     assert found["why"].startswith(f"error[{code}]: ")
     assert words in found["why"]
 
 
-def test_no_more_of_a_file_is_read_than_is_allowed(run):
-    process = run("-m", "evaluations", "inspect", "org/large")
+def test_no_more_of_a_file_is_read_than_is_allowed(inspect):
+    process = inspect("org/large")
     assert process.returncode == 2
     assert "config.json is larger than the 1,048,576 bytes that are read" in process.stderr
 
@@ -89,14 +113,14 @@ def test_no_more_of_a_file_is_read_than_is_allowed(run):
     ("location", "code"),
     [("org/none", "MODEL-MISSING"), ("org/model@v9", "MODEL-REVISION"), ("org/model@..", "MODEL-REVISION")],
 )
-def test_what_is_not_there_is_told_apart(run, location, code):
-    process = run("-m", "evaluations", "inspect", location)
+def test_what_is_not_there_is_told_apart(inspect, location, code):
+    process = inspect(location)
     assert process.returncode == 2
     assert process.stderr.startswith(f"error[{code}]: ")
 
 
-def test_no_hub_is_a_failure_with_a_clear_message(run):
-    process = run("-m", "evaluations", "inspect", "org/model", HF_ENDPOINT="http://127.0.0.1:9")
+def test_no_hub_is_a_failure_with_a_clear_message(inspect):
+    process = inspect("org/model", HF_ENDPOINT="http://127.0.0.1:9")
     assert process.returncode == 3
     assert process.stderr.startswith("error[HUB-UNREACHABLE]: ")
 
@@ -108,7 +132,7 @@ FETCH = (
 
 
 def test_pinning_names_the_commit_and_what_the_hub_knows_of_each_file(run, hub):
-    process = run("-c", PIN + "print(json.dumps([p.revision, dict(p.files)]))")
+    process = run(PIN + "print(json.dumps([p.revision, dict(p.files)]))")
     revision, files = json.loads(process.stdout)
     assert revision == COMMIT
     assert files == {
@@ -120,14 +144,14 @@ def test_pinning_names_the_commit_and_what_the_hub_knows_of_each_file(run, hub):
     assert [each for each in hub.asked if "org/model" in each] == ["GET /api/models/org/model"]
 
 
-def test_what_was_downloaded_once_needs_no_hub_again(run, hub):
-    folder = Path(run("-c", FETCH).stdout.strip())
+def test_what_was_downloaded_once_needs_no_hub_again(run, inspect, hub):
+    folder = Path(run(FETCH).stdout.strip())
     assert (folder / "model.safetensors").read_bytes() == forging.WEIGHTS
     assert not (folder / "pytorch_model.bin").exists()
     hub.asked.clear()
     offline = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
-    assert Path(run("-c", FETCH, **offline).stdout.strip()) == folder
-    found = inspected(run, "org/model@" + COMMIT, **offline)
+    assert Path(run(FETCH, **offline).stdout.strip()) == folder
+    found = inspected(inspect, "org/model@" + COMMIT, **offline)
     assert (found["kind"], found["safe"], found["revision"]) == (
         "dense",
         True,
@@ -154,4 +178,4 @@ def test_nothing_of_it_imports_torch(run):
         "import sys; from evaluations.inspection import inspect_location as i; i('org/model');"
         " print('torch' in sys.modules)"
     )
-    assert run("-c", code).stdout.strip() == "False"
+    assert run(code).stdout.strip() == "False"
