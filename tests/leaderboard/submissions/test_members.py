@@ -87,7 +87,9 @@ def test_a_reranker_is_pinned_and_so_is_its_first_stage(alice, pets, known_model
 
 def test_what_is_on_its_way_can_be_a_member(alice, pets):
     for state in (State.QUEUED, State.RUNNING):
-        submit.validate(fusion(choice(dense_of(alice, pets, f"Dense {state}", state)), BM25))
+        theirs = dense_of(alice, pets, f"Dense {state}", state)
+        plan = submit.validate(fusion(choice(theirs), BM25)).plan
+        assert [member.revision for member in plan.members] == [theirs.revision_id, None]
 
 
 def test_a_member_with_options_of_its_own(alice, pets):
