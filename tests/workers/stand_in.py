@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 
@@ -143,8 +144,23 @@ def gate(reason: str) -> None:
     gates.rejection = lambda _: reason or None
 
 
+def gate_briefly(reason: str) -> None:
+    """The same, and a session that is as short as the protocol allows."""
+    from evaluations import commands
+    from evaluations.latency import baseline
+    from evaluations.latency.schedule import Schedule
+    from evaluations.latency.session import Settings
+    from evaluations.latency.throughput import Plan
+
+    gate(reason)
+    baseline.LEAST_NS = 0
+    brief = Settings(schedule=Schedule(block_s=0.0), throughput=Plan(closed_s=0.1, open_s=0.1, documents=3))
+    commands.Settings = lambda threads: replace(brief, threads=threads)
+
+
 BEHAVIOURS = {
     "gate": gate,
+    "gate-briefly": gate_briefly,
     "hang": hang,
     "spawn": spawn,
     "spawn-and-leave": spawn_and_leave,

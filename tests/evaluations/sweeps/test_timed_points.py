@@ -19,6 +19,7 @@ TIMES = ("query_latency_p50_ms", "query_search_latency_p50_ms", "query_speedup_r
 def _calm(monkeypatch):
     """Quick references, and gates that let every session pass: these tests run on busy machines."""
     monkeypatch.setattr("evaluations.latency.gates.rejection", lambda _: None)
+    monkeypatch.setattr("evaluations.latency.baseline.LEAST_NS", 0)
     monkeypatch.setattr("evaluations.latency.references.scan_path", lambda *_: waiting_path(search_ms=0.2))
     monkeypatch.setattr("evaluations.latency.references.encoder_path", lambda *_: waiting_path(encode_ms=0.4))
 
