@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 WATCH_SECONDS = 0.25
 LINE_BYTES = 8192
 KEPT_LINES = 200
+OWN_MEMORY = ("RssAnon:", "RssShmem:")  # a file in a tmpfs is memory
 WRONG_INPUT, FAILED = 2, 3
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -127,7 +128,10 @@ def _check_limits(pid: int, limits: Limits) -> None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory of a process and all it started."""
+    """Memory of a process and all it started.
+
+    Files mapped into it are left out, however much of them was read: the system may take that back.
+    """
     try:
         parent = psutil.Process(pid)
         family = [parent, *parent.children(recursive=True)]
@@ -138,8 +142,10 @@ def resident_bytes(pid: int) -> int:
 
 def _resident(process: psutil.Process) -> int:
     try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        own = [int(line.split()[1]) * 1024 for line in lines if line.startswith(OWN_MEMORY)]
+        return sum(own) if own else int(process.memory_info().rss)
+    except (OSError, psutil.Error):
         return 0
 
 

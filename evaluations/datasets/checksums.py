@@ -4,20 +4,23 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+import numpy as np
+
 
 class ContentChecksum:
     """Order-free SHA-256 over records: the hash of the sorted hashes of their JSON arrays."""
 
     def __init__(self) -> None:
-        self._digests: list[bytes] = []
+        self._digests = bytearray()
 
     def add(self, *fields: str | int) -> None:
         """A JSON array is unambiguous: no two different records have the same text."""
         encoded = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-        self._digests.append(hashlib.sha256(encoded).digest())
+        self._digests += hashlib.sha256(encoded).digest()
 
     def hexdigest(self) -> str:
-        return hashlib.sha256(b"".join(sorted(self._digests))).hexdigest()
+        digests = np.frombuffer(self._digests, dtype="S32")
+        return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
 
 
 def checksum(records: Iterable[tuple[str | int, ...]]) -> str:

@@ -9,7 +9,10 @@ SelfHits = Literal["keep", "remove"]
 
 @dataclass(frozen=True)
 class Documents:
-    """The corpus: `texts[i]` is title, space, text (stripped) of the document `ids[i]`."""
+    """The corpus: `texts[i]` is title, space, text (stripped) of the document `ids[i]`.
+
+    Texts of a large corpus are in a file (`texts.py`): take one, a slice or a batch of them, never all.
+    """
 
     ids: Sequence[str]
     texts: Sequence[str]

@@ -15,6 +15,7 @@ from evaluations.datasets.checksums import ContentChecksum, checksum
 from evaluations.datasets.dataset import Checksums, Dataset, Documents, SelfHits
 from evaluations.datasets.lines import checked_id, json_objects, malformed, text_field
 from evaluations.datasets.qrels import Qrels, read_qrels
+from evaluations.datasets.texts import TextStore
 from evaluations.errors import EvaluationError
 
 DECLARATION = "dataset.json"
@@ -33,9 +34,12 @@ class Declaration:
 @dataclass
 class _Corpus:
     ids: dict[str, None] = field(default_factory=dict)  # ordered, and quick to ask
-    texts: list[str] = field(default_factory=list)
+    texts: TextStore = field(default_factory=TextStore)
     content: ContentChecksum = field(default_factory=ContentChecksum)
     empty: int = 0
+
+    def documents(self) -> Documents:
+        return Documents(list(self.ids), self.texts.finished())
 
 
 def read_folder(folder: Path, wanted: Declaration, *, corpus: bool = True, qrels: bool = True) -> Dataset:
@@ -55,7 +59,7 @@ def read_folder(folder: Path, wanted: Declaration, *, corpus: bool = True, qrels
     return Dataset(
         name=wanted.name or declared.name or folder.resolve().name,
         split=split,
-        documents=Documents(list(documents.ids), documents.texts) if documents and corpus else None,
+        documents=documents.documents() if documents and corpus else None,
         document_ids=documents.ids.keys() if documents else None,
         queries=queries,
         qrels=shown.grades if shown else None,

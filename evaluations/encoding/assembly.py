@@ -1,7 +1,6 @@
 """Blocks put together: in memory, or in a file mapped into it where they would take too much of it."""
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -12,8 +11,10 @@ from numpy.typing import NDArray
 
 from evaluations.encoding.encoder import Block
 from evaluations.encoding.forms import Float32
+from evaluations.scratch import scratch_file, written
 from evaluations.search.maxsim import TokenVectors
 
+_WHAT = "the vectors"
 MAPPED_SHARE = 4  # vectors that would take more than a quarter of the free memory go to a file
 
 
@@ -46,7 +47,10 @@ class _GrowingRows:
 
     def __init__(self, first: Float32, first_texts: int, texts: int, scratch: Path | None) -> None:
         expected = first.nbytes * texts // max(1, first_texts)
-        self._file = _scratch_file(scratch) if _is_large(expected) else None
+        self._file: IO[bytes] | None = None
+        if _is_large(expected):
+            with written(_WHAT):
+                self._file = scratch_file(scratch)
         self._flat = np.empty(0, dtype=np.float32)
         self._used = 0
         self._dimensions = first.shape[1]
@@ -54,7 +58,8 @@ class _GrowingRows:
     def add(self, rows: Float32) -> None:
         end = self._used + rows.size
         if self._file is not None:
-            self._file.write(np.ascontiguousarray(rows).data)
+            with written(_WHAT):
+                self._file.write(np.ascontiguousarray(rows).data)
         else:
             if end > len(self._flat):
                 self._flat.resize(max(end, len(self._flat) * 5 // 4), refcheck=False)
@@ -64,8 +69,9 @@ class _GrowingRows:
     def finished(self) -> Float32:
         shape = (self._used // self._dimensions, self._dimensions)
         if self._file is not None:
-            self._file.flush()
-            return np.memmap(self._file, dtype=np.float32, mode="r+", shape=shape)
+            with written(_WHAT):
+                self._file.flush()
+                return np.memmap(self._file, dtype=np.float32, mode="r+", shape=shape)
         self._flat.resize(self._used, refcheck=False)
         return self._flat.reshape(shape)
 
@@ -74,17 +80,11 @@ def _empty(shape: tuple[int, int], scratch: Path | None) -> Float32:
     size = 4 * shape[0] * shape[1]
     if not _is_large(size):
         return np.empty(shape, dtype=np.float32)
-    stream = _scratch_file(scratch)
-    os.ftruncate(stream.fileno(), size)
-    return np.memmap(stream, dtype=np.float32, mode="r+", shape=shape)
+    with written(_WHAT):
+        stream = scratch_file(scratch)
+        os.posix_fallocate(stream.fileno(), 0, size)  # a full disk is found here, not by a signal
+        return np.memmap(stream, dtype=np.float32, mode="r+", shape=shape)
 
 
 def _is_large(size: int) -> bool:
     return size * MAPPED_SHARE > psutil.virtual_memory().available
-
-
-def _scratch_file(scratch: Path | None) -> IO[bytes]:
-    """Without a name, so that it is gone with the process whatever ends that."""
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=scratch)

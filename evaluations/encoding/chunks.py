@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluations.datasets.texts import in_batches
+
 CHUNK_TEXTS = 1024
 CHUNK_CHARACTERS = 4_000_000
 
@@ -49,16 +51,22 @@ class Chunk:
 
 
 def chunks(texts: Sequence[str]) -> Iterator[Chunk]:
-    """All places once. Of the texts only digests are kept: 16 bytes a text."""
-    distinct = _numbered(texts)
-    by_number = np.argsort(distinct, kind="stable")
-    ends = np.flatnonzero(np.diff(distinct[by_number], append=-1)) + 1
-    starts = np.concatenate([[0], ends])
-    firsts = by_number[starts[:-1]]
-    for first, last in _cut(texts, firsts):
-        own = starts[first : last + 1]
-        chosen = [texts[place] for place in firsts[first:last]]
-        yield Chunk(chosen, by_number[own[0] : own[-1]], own - own[0])
+    """All places once. Of the texts a chunk is held, and 16 bytes of each: its digest."""
+    places, starts = _grouped(texts)
+    distinct = (texts[places[start]] for start in starts[:-1])
+    first = 0
+    for chosen in in_batches(distinct, CHUNK_TEXTS, CHUNK_CHARACTERS):
+        own = starts[first : first + len(chosen) + 1]
+        yield Chunk(chosen, places[own[0] : own[-1]], own - own[0])
+        first += len(chosen)
+
+
+def _grouped(texts: Sequence[str]) -> tuple[Places, Places]:
+    """All places, those of equal texts together, by their first; and where each group starts, and the end."""
+    numbers = _numbered(texts)
+    places = np.argsort(numbers, kind="stable")
+    ends = np.flatnonzero(np.diff(numbers[places], append=-1)) + 1
+    return places, np.concatenate([[0], ends])
 
 
 def _numbered(texts: Sequence[str]) -> Places:
@@ -72,16 +80,3 @@ def _numbered(texts: Sequence[str]) -> Places:
     number[np.argsort(first)] = np.arange(len(first))
     found: Places = number[inverse]
     return found
-
-
-def _cut(texts: Sequence[str], firsts: Places) -> Iterator[tuple[int, int]]:
-    start = characters = 0
-    for number, place in enumerate(firsts):
-        length = len(texts[place])
-        full = number - start == CHUNK_TEXTS or characters + length > CHUNK_CHARACTERS
-        if full and number > start:
-            yield start, number
-            start, characters = number, 0
-        characters += length
-    if len(firsts):
-        yield start, len(firsts)

@@ -1,7 +1,7 @@
 """Which texts the costly profiles look at: the same ones whatever the order of the corpus."""
 
 import hashlib
-import heapq
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -25,9 +25,18 @@ def sample_of(documents: Sequence[str], queries: Iterable[str]) -> Sample:
 
 
 def chosen(texts: Iterable[str], count: int) -> list[str]:
-    """`count` distinct texts. The digest takes the place of a seed: it is as good as random, and fixed."""
-    found = heapq.nsmallest(count, set(texts), key=lambda text: (_digest(text), text))
-    return [text[:MOST_CHARACTERS] for text in found]
+    """`count` distinct texts. The digest takes the place of a seed: it is as good as random, and fixed.
+
+    Of the texts no more than `count` are held.
+    """
+    found: list[tuple[bytes, str]] = []
+    for text in texts:
+        key = (_digest(text), text)
+        place = bisect_left(found, key)
+        if place < count and key not in found[place : place + 1]:
+            found.insert(place, key)
+            del found[count:]
+    return [text[:MOST_CHARACTERS] for _, text in found]
 
 
 def _digest(text: str) -> bytes:

@@ -6,7 +6,6 @@ ties without looking at ids.
 """
 
 import os
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,8 @@ from evaluations.sparsity.names import lexical_model
 from evaluations.sparsity.storage import sparse_storage
 from evaluations.systems.abilities import QueryPath
 from evaluations.systems.base import Kind, Option, RankedList, Run, Runtime, SystemSpec
-from evaluations.systems.bm25_impacts import Counts, Formula, counted, document_frequency, mean_length
+from evaluations.systems.bm25_counts import CorpusCounts, Counts, counted
+from evaluations.systems.bm25_impacts import Formula
 from evaluations.systems.bm25_terms import Terms, VocabularyTokens, Words
 from evaluations.systems.locations import fetch
 from evaluations.systems.models import pin_model
@@ -81,11 +81,13 @@ class Bm25:
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
         self.document_ids = documents.ids
         with progress.stage("encoding", total=len(documents)):
-            corpus = list(self._counted(documents.texts, progress))
-            formula = self._formula(corpus)
+            corpus = CorpusCounts()
+            for counts in self._counted(documents.texts, progress):
+                corpus.add(counts)
+            frequency = corpus.document_frequency(self._terms.size)
+            formula = Formula(self._options, frequency, len(documents), corpus.mean_length)
             self._absent = formula.absent
-            blocks = _impacts(formula, deque(corpus))
-            del corpus
+            blocks = map(formula.impacts, corpus.taken())
             self._index = SparseIndex.from_blocks(blocks, id_ranks(documents.ids), self._terms.size)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
@@ -137,10 +139,6 @@ class Bm25:
             yield counted(batch)
             progress.advance(len(batch.lengths))
 
-    def _formula(self, corpus: Sequence[Counts]) -> Formula:
-        frequency = document_frequency(corpus, self._terms.size)
-        return Formula(self._options, frequency, len(self.document_ids), mean_length(corpus))
-
     def _matrix(self, queries: Sequence[Query]) -> csr_array:
         offsets = np.cumsum([0, *(len(query.terms) for query in queries)])
         terms = np.concatenate([np.empty(0, np.int32), *(query.terms for query in queries)])
@@ -155,12 +153,6 @@ class Bm25:
 
         same = isinstance(self._terms, VocabularyTokens)  # words are numbered as a corpus has them
         return index_profile(self._index, self.query_vectors, same_dimensions=same)
-
-
-def _impacts(formula: Formula, corpus: "deque[Counts]") -> Iterator[csr_array]:
-    """Counts are let go as soon as they are scored: both and the index would be twice the memory."""
-    while corpus:
-        yield formula.impacts(corpus.popleft())
 
 
 _REPRESENTATION = (

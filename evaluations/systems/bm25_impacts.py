@@ -4,56 +4,17 @@ bm25s itself takes the whole corpus as Python lists and walks it document by doc
 are its own to the last bit; a test holds them to that.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from evaluations.systems.base import Value
-from evaluations.systems.bm25_terms import TokenBatch
+from evaluations.systems.bm25_counts import Counts
 
 DELTA = 0.5  # of BM25L and BM25+, as bm25s has it
 WITH_ABSENT_SCORES = ("bm25l", "bm25+")
-_HALF = 32
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Documents' distinct terms, ascending, and how often each occurs: CSR. `lengths` count every token."""
-
-    offsets: NDArray[np.int64]
-    terms: NDArray[np.int32]
-    frequencies: NDArray[np.float32]
-    lengths: NDArray[np.int32]
-
-
-def counted(batch: TokenBatch) -> Counts:
-    """One sort of (document, term) pairs, each packed into 64 bits, and a count of its runs."""
-    documents = len(batch.lengths)
-    pairs = np.repeat(np.arange(documents, dtype=np.int64) << _HALF, batch.lengths)
-    pairs |= batch.terms
-    pairs.sort()
-    starts = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]])[: len(pairs)])
-    distinct = pairs[starts]
-    offsets = np.searchsorted(distinct, np.arange(documents + 1, dtype=np.int64) << _HALF)
-    frequencies = np.diff(starts, append=len(pairs)).astype(np.float32)
-    terms = (distinct & 0xFFFFFFFF).astype(np.int32)
-    return Counts(offsets, terms, frequencies, batch.lengths.astype(np.int32))
-
-
-def document_frequency(corpus: Sequence[Counts], terms: int) -> NDArray[np.int64]:
-    """In how many documents each term is, shape (terms,)."""
-    frequency = np.zeros(terms, dtype=np.int64)
-    for counts in corpus:
-        frequency += np.bincount(counts.terms, minlength=terms)
-    return frequency
-
-
-def mean_length(corpus: Sequence[Counts]) -> float:
-    """Of all documents, empty ones too."""
-    return float(np.concatenate([counts.lengths for counts in corpus]).mean(dtype=np.float64))
 
 
 class Formula:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluations.datasets.texts import in_batches
 from evaluations.errors import EvaluationError
 from evaluations.systems.base import Value
 from evaluations.systems.safety import module_folders, read_json
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 BATCH = 4096  # documents
+BATCH_CHARACTERS = 32 << 20
 SHORTEST = 2  # characters of a word, as bm25s and scikit-learn have it
 MAX_TOKENIZER_BYTES = 64 << 20
 MAX_TERMS = 1 << 22  # of a vocabulary: each takes 4 bytes in every 65,536 documents' index
@@ -69,8 +71,8 @@ class Words:
 
     def of_documents(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
         number = self._words.__getitem__
-        for start in range(0, len(texts), BATCH):
-            split = map(_split, texts[start : start + BATCH])
+        for batch in in_batches(texts, BATCH, BATCH_CHARACTERS):
+            split = map(_split, batch)
             numbers = [np.fromiter(map(number, words), np.int32, len(words)) for words in split]
             lengths = np.fromiter(map(len, numbers), np.int64, len(numbers))
             terms = np.concatenate(numbers)
@@ -124,8 +126,8 @@ class VocabularyTokens:
             self._special[number] = True
 
     def of_documents(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
-        for start in range(0, len(texts), BATCH):
-            yield self._batch(list(texts[start : start + BATCH]))
+        for batch in in_batches(texts, BATCH, BATCH_CHARACTERS):
+            yield self._batch(batch)
 
     def of_query(self, text: str) -> list[int]:
         numbers: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids

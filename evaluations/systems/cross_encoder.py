@@ -2,13 +2,15 @@
 
 Scores are the model's raw numbers (logits): a sigmoid on top would keep their order and make ties of the high
 ones. Pairs go in longest first, in an order of their texts alone, so that the batches, and with them the last
-bits, do not depend on the order in which pairs were found. Equal pairs are read once.
+bits, do not depend on the order in which pairs were found. Equal pairs are read once. Of the texts no more
+than `PAIRS` are held.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -27,11 +29,18 @@ from evaluations.systems.base import Runtime, Value
 from evaluations.systems.loading import loading_from, require_all_stored
 
 Pair = tuple[str, str]  # a query and a document
+Key = tuple[int, str, bytes]  # of a pair: in this order pairs are read
 Float32 = NDArray[np.float32]
 
 PAIRS = 4096  # sorted into batches together
 LARGEST = np.finfo(np.float32).max / 4  # of a score: what follows the reranked is below it
 _PROBE = ("a query", "a document")
+
+
+class Pairs(Protocol):
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> Pair: ...
 
 
 @dataclass(frozen=True)
@@ -85,22 +94,19 @@ class PairScorer:
         """The same model; batches at once are as many as threads."""
         return replace(self, settings=replace(self.settings, threads=threads))
 
-    def scores(self, pairs: Sequence[Pair], advance: Callable[[int], None]) -> Float32:
+    def scores(self, pairs: Pairs, advance: Callable[[int], None]) -> Float32:
         """Shape (pairs,), finite. Raises EvaluationFailed `RERANKING`."""
-        places: dict[Pair, list[int]] = {}
-        for place, pair in enumerate(pairs):
-            places.setdefault(pair, []).append(place)
+        distinct = _distinct(pairs)
         found = np.empty(len(pairs), dtype=np.float32)
-        distinct = sorted(places, key=_longest_first)
         for start in range(0, len(distinct), PAIRS):
             chunk = distinct[start : start + PAIRS]
 
-            def of_chunk(rows: Sequence[int], chunk: list[Pair] = chunk) -> None:
-                advance(sum(len(places[chunk[row]]) for row in rows))
+            def of_chunk(rows: Sequence[int], chunk: list[list[int]] = chunk) -> None:
+                advance(sum(len(chunk[row]) for row in rows))
 
-            scores = self._scored(chunk, of_chunk)
-            for pair, score in zip(chunk, scores, strict=True):
-                found[places[pair]] = score
+            scores = self._scored([pairs[places[0]] for places in chunk], of_chunk)
+            for places, score in zip(chunk, scores, strict=True):
+                found[places] = score
         return found
 
     @property
@@ -181,9 +187,17 @@ def _set_max_length(model: CrossEncoder, max_length: Value) -> None:
     model.max_seq_length = max_length
 
 
-def _longest_first(pair: Pair) -> tuple[int, Pair]:
-    return -_characters(pair), pair
+def _distinct(pairs: Pairs) -> list[list[int]]:
+    """The places of each distinct pair, the longest first."""
+    places: dict[Key, list[int]] = {}
+    for place in range(len(pairs)):
+        places.setdefault(_key(pairs[place]), []).append(place)
+    return [places[key] for key in sorted(places)]
 
 
-def _characters(pair: Pair) -> int:
-    return len(pair[0]) + len(pair[1])
+def _key(pair: Pair) -> Key:
+    """Fewer bytes than the texts: a digest stands for the document's."""
+    query, document = pair
+    content = document.encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(content, digest_size=16).digest()
+    return -len(query) - len(document), query, digest

@@ -1,6 +1,7 @@
 """Reranking: a cross-encoder reads the query with each of the first documents of another system."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -32,6 +33,24 @@ if TYPE_CHECKING:
 Float32 = NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class ReadPairs:
+    """A query's text and a document's, which is read when its pair is asked for: all may not fit the memory.
+
+    `asked` has the place of the document in `texts`.
+    """
+
+    asked: Sequence[tuple[str, int]]
+    texts: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def __getitem__(self, place: int) -> tuple[str, str]:
+        query, row = self.asked[place]
+        return query, self.texts[row]
+
+
 class Rerank:
     """A cross-encoder, and the first stage whose documents it reads."""
 
@@ -44,7 +63,7 @@ class Rerank:
         self._spec = spec
         self._parts = Parts(spec.members, runtime)
         self._depth = cast(int, spec.options["depth"])
-        self._texts: Mapping[str, str] = {}
+        self._documents = Documents((), ())
         self.document_ids: Sequence[str] = ()
 
     @property
@@ -60,17 +79,19 @@ class Rerank:
     def index(self, documents: Documents | None, progress: Progress) -> None:
         assert documents is not None  # noqa: S101 - `needs_corpus` promises it
         self.document_ids = documents.ids
-        self._texts = dict(zip(documents.ids, documents.texts, strict=True))
+        self._documents = documents
         self._parts.index(documents, progress)
 
     def retrieve(self, queries: Mapping[str, str], depth: int, progress: Progress) -> Run:
         runs = self._parts.retrieve(queries, depth, progress)
-        lists = self._readable(runs[0], queries)
-        pairs = [
-            (queries[query_id], self._texts[document_id])
+        rows = self._rows(runs[0])
+        lists = self._readable(runs[0], queries, rows)
+        asked = [
+            (queries[query_id], rows[document_id])
             for query_id, ranked in lists.items()
             for document_id in ranked.document_ids[: self._depth]
         ]
+        pairs = ReadPairs(asked, self._documents.texts)
         with progress.stage("reranking", total=len(pairs)):
             scores = self._scorer.scores(pairs, progress.advance)
         return Run(self._reranked(lists, scores), warnings_of(runs, self._spec.members))
@@ -88,7 +109,8 @@ class Rerank:
 
         def find(text: str, lists: Sequence[RankedList]) -> Found:
             (ranked,) = lists
-            pairs = [(text, self._texts[document_id]) for document_id in ranked.document_ids[: self._depth]]
+            asked = [(text, places[document_id]) for document_id in ranked.document_ids[: self._depth]]
+            pairs = ReadPairs(asked, self._documents.texts)
             best = reranked(ranked, scorer.scores(pairs, lambda _: None))
             return found_of(RankedList(best.document_ids[:k], best.scores[:k]), places)
 
@@ -103,16 +125,23 @@ class Rerank:
         counts |= Findings({"index_bytes": 0})
         kind = self._spec.members[0].kind
         whole = combined({"reranker": counts, f"first stage ({kind})": first_stage})
-        text_bytes = sum(len(text.encode()) for text in self._texts.values())
+        text_bytes = sum(len(text.encode()) for text in self._documents.texts)
         return whole | Findings(details={"document_text_bytes": text_bytes})
 
     def provenance(self) -> Mapping[str, str | int | None]:
         return {**self._scorer.provenance(), **self._parts.provenance()}
 
-    def _readable(self, run: Run, queries: Mapping[str, str]) -> dict[str, RankedList]:
+    def _rows(self, run: Run) -> dict[str, int]:
+        """The place in the corpus of each document that the run names and the corpus has."""
+        named = {document_id for ranked in run.lists.values() for document_id in ranked.document_ids}
+        return {each: row for row, each in enumerate(self._documents.ids) if each in named}
+
+    def _readable(
+        self, run: Run, queries: Mapping[str, str], rows: Mapping[str, int]
+    ) -> dict[str, RankedList]:
         """A submitted run may name documents that the corpus lacks: there is no text of them to read."""
         lists = {query_id: run.lists[query_id] for query_id in queries if query_id in run.lists}
-        return {query_id: _only(ranked, self._texts) for query_id, ranked in lists.items()}
+        return {query_id: _only(ranked, rows) for query_id, ranked in lists.items()}
 
     def _reranked(self, lists: Mapping[str, RankedList], scores: Float32) -> dict[str, RankedList]:
         found, start = {}, 0

@@ -11,9 +11,10 @@ from scipy.sparse import csc_array, vstack
 
 from evaluations.datasets import Documents
 from evaluations.progress import Progress
-from evaluations.systems import KINDS, Runtime, bm25_terms
+from evaluations.systems import KINDS, Runtime, bm25_counts, bm25_terms
 from evaluations.systems.abilities import Timed
-from evaluations.systems.bm25_impacts import Formula, counted, document_frequency, mean_length
+from evaluations.systems.bm25_counts import CorpusCounts, counted
+from evaluations.systems.bm25_impacts import Formula
 from evaluations.systems.bm25_terms import Words
 from evaluations.systems.parse import parse_system
 
@@ -170,22 +171,28 @@ def bm25s_index(texts, method="lucene", stemmer="english", stop_words="english")
     return retriever, lambda text: bm25s.tokenize([text], **options)[0]
 
 
-@pytest.mark.parametrize("batch", [2, 4096])
+@pytest.mark.parametrize(("batch", "held_bytes"), [(2, 0), (2, 300), (2, 1 << 20), (4096, 1 << 20)])
 @pytest.mark.parametrize(("stemmer", "stop_words"), [("english", "english"), ("none", []), ("german", [])])
 @pytest.mark.parametrize("method", METHODS)
-def test_impacts_are_those_of_bm25s_to_the_last_bit(monkeypatch, method, stemmer, stop_words, batch):
+def test_impacts_are_those_of_bm25s_to_the_last_bit(
+    monkeypatch, method, stemmer, stop_words, batch, held_bytes
+):
+    """In memory, in a file, and first in the one and then in the other."""
     monkeypatch.setattr(bm25_terms, "BATCH", batch)
+    monkeypatch.setattr(bm25_counts, "HELD_BYTES", held_bytes)
     retriever, _ = bm25s_index(TEXTS, method, stemmer, stop_words)
     options = {
         "stemmer": stemmer, "stopwords": "english" if stop_words else "none",
         "method": method, "k1": 1.5, "b": 0.75,
     }  # fmt: skip
     terms = Words(options)
-    corpus = [counted(tokens) for tokens in terms.of_documents(TEXTS)]
-    assert len(corpus) == math.ceil(len(TEXTS) / batch)
-    frequency = document_frequency(corpus, terms.size)
-    formula = Formula(options, frequency, len(TEXTS), mean_length(corpus))
-    ours = vstack([formula.impacts(counts) for counts in corpus]).toarray()
+    corpus = CorpusCounts()
+    for tokens in terms.of_documents(TEXTS):
+        corpus.add(counted(tokens))
+    formula = Formula(options, corpus.document_frequency(terms.size), len(TEXTS), corpus.mean_length)
+    blocks = [formula.impacts(counts) for counts in corpus.taken()]
+    assert len(blocks) == math.ceil(len(TEXTS) / batch)
+    ours = vstack(blocks).toarray()
     theirs = csc_array(
         tuple(retriever.scores[key] for key in ("data", "indices", "indptr")),
         shape=(len(TEXTS), len(retriever.vocab_dict)),

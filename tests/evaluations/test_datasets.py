@@ -1,6 +1,7 @@
 """Reading BEIR folders: what is accepted, what is counted, and which line is named when it is refused."""
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from evaluations import datasets
 from evaluations.datasets import load
+from evaluations.datasets.checksums import checksum
 from evaluations.errors import EvaluationError
 
 
@@ -43,6 +45,14 @@ def test_the_order_of_lines_and_of_keys_does_not_change_the_checksums(write_data
     turned = [json.dumps(dict(reversed(json.loads(line).items()))) for line in reversed(lines)]
     (folder / "corpus.jsonl").write_text("\n".join(turned))
     assert load(folder).checksums == plain.checksums
+
+
+def test_a_checksum_is_the_hash_of_the_sorted_hashes_of_all_records():
+    """Of 20,000 some hashes begin with a byte 0, and some end with one."""
+    records = [(f"d{number}", "wing", number) for number in range(20_000)]
+    hashes = [hashlib.sha256(f'["d{number}","wing",{number}]'.encode()).digest() for number in range(20_000)]
+    assert checksum(records) == hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
+    assert checksum([]) == hashlib.sha256(b"").hexdigest()
 
 
 def test_one_changed_grade_changes_only_the_checksum_of_the_qrels(write_dataset):

@@ -1,6 +1,7 @@
 """One process of the evaluator: what it may see, how it ends, and what people are told."""
 
 import json
+import mmap
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -122,6 +124,17 @@ def test_memory_is_bounded(tmp_path, notes):
     with pytest.raises(EvaluationFailed, match=r"board allows 0\.2 GiB") as raised:
         measure(tmp_path, "grow:400", notes, mebibytes=200)
     assert raised.value.code == "MEMORY-LIMIT"
+
+
+def test_a_file_that_is_mapped_is_no_memory_of_the_process():
+    path = max(Path(np.__file__).parents[1].glob("numpy.libs/*"), key=lambda each: each.stat().st_size)
+    process, size = psutil.Process(), path.stat().st_size
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        before, resident = evaluator.resident_bytes(os.getpid()), process.memory_info().rss
+        assert sum(content[:: mmap.PAGESIZE]) > 0
+        counted = evaluator.resident_bytes(os.getpid()) - before
+        assert process.memory_info().rss - resident > 0.9 * size > 5e6
+    assert counted < 0.1 * size
 
 
 def test_time_is_bounded_even_for_a_process_that_hears_no_signal(tmp_path, notes):

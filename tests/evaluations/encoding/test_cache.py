@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from evaluations.datasets import Documents
+from evaluations.datasets.texts import MappedTexts, TextStore
 from evaluations.encoding.cache import SUFFIX, Identity, VectorCache
 from evaluations.encoding.chunks import chunks
 from evaluations.progress import Progress
@@ -243,6 +244,24 @@ def test_vectors_that_would_take_too_much_memory_go_to_a_file(
     plain, from_file = (there, mapped) if kind == "dense" else (there.vectors, mapped.vectors)
     assert isinstance(from_file, np.memmap)
     assert plain.tobytes() == from_file.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "late-interaction"])
+def test_texts_in_a_file_are_encoded_as_those_in_memory(bert, tmp_path, small_chunks, monkeypatch, kind):
+    texts = [*TEXTS[:50], "", *TEXTS[:5], ""]
+    folder = {"dense": bert, "late-interaction": _colbert(tmp_path)}.get(kind)
+    folder = folder or tiny_sparse.one_of_each_form(tmp_path / "models").plain
+    in_memory = indexed(kind, folder, tmp_path / "cache", texts=texts)
+    monkeypatch.setattr("evaluations.datasets.texts.IN_MEMORY_BYTES", 0)
+    store = TextStore()
+    for text in texts:
+        store.append(text)
+    mapped = store.finished()
+    assert isinstance(mapped, MappedTexts)
+    in_file = indexed(kind, folder, tmp_path / "cache", texts=mapped)
+    assert in_file.provenance()["texts_encoded"] == 0  # chunks, and so their names in the cache, are equal
+    assert in_file.provenance()["texts_from_cache"] == 51
+    assert list(in_file.document_ids) == list(in_memory.document_ids)
 
 
 def _colbert(tmp_path):

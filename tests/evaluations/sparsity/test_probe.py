@@ -1,5 +1,7 @@
 """The costly profiles: pure parts by hand, hooks on tiny models whose inside is known."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -291,6 +293,14 @@ def test_the_sample_does_not_depend_on_the_order_of_the_corpus():
     texts = [f"text {number}" for number in range(500)]
     assert chosen(texts, 5) == chosen(reversed(texts), 5)
     assert len(set(chosen(texts * 2, 5))) == 5
+
+
+def test_the_sample_has_the_smallest_digests():
+    def digest(text):
+        return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+    texts = [f"text {number % 300}" for number in range(500)]
+    assert chosen(iter(texts), 7) == sorted(set(texts), key=digest)[:7]
 
 
 @pytest.mark.parametrize(("documents", "expected"), [(1, 1), (100, 4), (640, 20), (100_000, 32)])

@@ -8,6 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from evaluations import pipeline
 from evaluations.datasets import Documents, load
+from evaluations.datasets.texts import MappedTexts, TextStore
 from evaluations.errors import EvaluationError
 from evaluations.pipeline import Request
 from evaluations.progress import Progress
@@ -108,6 +109,20 @@ def test_an_equal_pair_is_read_once(model):
     assert sorted(seen) == [("wing", "heat"), ("wing", "lift")]
     assert scores[0] == scores[2] == pytest.approx(score("wing", "lift"), abs=1e-5)
     assert sum(done) == 3
+
+
+def test_texts_in_a_file_have_the_scores_of_those_in_memory(model, monkeypatch):
+    monkeypatch.setattr("evaluations.datasets.texts.IN_MEMORY_BYTES", 0)
+    store = TextStore()
+    for text in DOCUMENTS.values():
+        store.append(text)
+    documents = Documents(list(DOCUMENTS), store.finished())
+    assert isinstance(documents.texts, MappedTexts)
+    system = KINDS["rerank"].load(spec_of(model), Runtime("cpu", 1))
+    system.index(documents, Progress())
+    assert retrieved(system) == retrieved(loaded(model))
+    sizes = [len(text) for text in DOCUMENTS.values()]  # all of it ASCII
+    assert system.sparsity().details["document_text_bytes"] == sum(sizes)
 
 
 def test_batches_hold_about_as_many_tokens_and_change_no_score(model, monkeypatch):
