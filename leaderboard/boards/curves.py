@@ -153,9 +153,11 @@ def _falls(sweep: Figure) -> bool:
 
 
 def _ticks(sweep: Figure, values: Sequence[float]) -> dict[str, Any]:
-    """At the points; where they are many, at every other one."""
-    if not sweep.sweep.is_logarithmic:
+    """At the points of a logarithmic axis, where they are many at every other one; counts are whole."""
+    if sweep.sweep.unit == "share" or not values:
         return {"nticks": MOST_TICKS}
+    if not sweep.sweep.is_logarithmic:
+        return {"tick0": 0, "dtick": max(1, math.ceil((max(values) - min(values)) / MOST_TICKS))}
     step = -(-len(values) // MOST_TICKS)
     kept = list(values[::step])
     return {"tickvals": kept, "ticktext": [f"{value:,.0f}" for value in kept]}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import pytest
 from django.test import Client
 
 from evaluations.report import Report
+from evaluations.sparsity.sweeps import sweep_of
 from evaluations.tracks import Findings
 from leaderboard.boards import curves, points, results
 from leaderboard.boards.models import OperatingPoint
@@ -232,3 +234,9 @@ def test_without_points_csv_is_404_and_rest_an_empty_list(client: Client, submis
 
 def test_the_printed_command_asks_for_the_points(client: Client, done: Submission) -> None:
     assert "--sweep weights=10,50,90" in page_of(client, done)
+
+
+def test_an_axis_of_counts_has_no_ticks_between_them() -> None:
+    soup: Any = SimpleNamespace(sweep=sweep_of("soup"))
+    assert curves._ticks(soup, [1.0, 2.0, 3.0]) == {"tick0": 0, "dtick": 1}
+    assert curves._ticks(soup, [1.0, 20.0]) == {"tick0": 0, "dtick": 3}
