@@ -199,6 +199,7 @@ def encoder(monkeypatch):
     """A kind that takes a model, and a hub that must not be asked."""
     bm25 = validation.KINDS["bm25"]
     kind = replace(bm25, name="encoder", title="Encoder", takes="model", options=())
+    monkeypatch.setitem(validation.KINDS, "encoder", kind)
     monkeypatch.setattr(validation, "WEB_KINDS", {**validation.WEB_KINDS, "encoder": kind})
     asked = []
     monkeypatch.setattr(hub, "pin", lambda *named: asked.append(named[:2]) or Pinned("c0ffee", {}))
