@@ -353,5 +353,6 @@ def _fake_dense(monkeypatch) -> str:
     """A kind that takes a model, so that this test needs none of the real ones."""
     bm25_kind = validation.KINDS["bm25"]
     kind = replace(bm25_kind, name="encoder", title="Encoder", family="dense", takes="model", options=())
+    monkeypatch.setitem(validation.KINDS, "encoder", kind)
     monkeypatch.setattr(validation, "WEB_KINDS", {**validation.WEB_KINDS, "encoder": kind})
     return "encoder"
