@@ -65,7 +65,11 @@ def judged(folder: Path, dataset: Dataset) -> dict[str, float]:
     queries = presence(tokenizer, list(dataset.queries.values())) * word_sparse.weights(folder, tokenizer)
     found = (documents @ queries.T).todense().astype(np.float32).T
     run = {
-        query_id: dict(zip(dataset.documents.ids, map(float, scores), strict=True))
+        query_id: {
+            document_id: float(score)
+            for document_id, score in zip(dataset.documents.ids, scores, strict=True)
+            if score > 0  # a document that shares no term is not found
+        }
         for query_id, scores in zip(dataset.queries, found, strict=True)
     }
     qrels = {query_id: dict(grades) for query_id, grades in dataset.qrels.items()}
