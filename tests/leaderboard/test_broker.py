@@ -18,8 +18,6 @@ from kombu import Connection
 from leaderboard import broker
 from tests.conftest import require_binary
 
-# A request may be held for 1 to 3 s; a busy machine takes more, a broker that is waited for over 40.
-GIVEN_UP_SECONDS = 12
 HINT = uuid.UUID("11111111-1111-4111-8111-111111111111")
 
 
@@ -45,7 +43,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def receive(queue: str, timeout: float = 10) -> list:
+def receive(queue: str, timeout: float = 2) -> list:
     """The arguments of the next message's task. Raises Empty where there is none."""
     with broker.make_app(fixups=[]).connection_for_read() as connection:
         declared = next(each for each in broker.queues() if each.name == queue)
@@ -106,7 +104,7 @@ def test_each_message_goes_to_one_of_many_readers(folder):
     def read() -> None:
         with contextlib.suppress(Empty):
             while True:
-                got.extend(receive("retrieval.cpu", timeout=1))
+                got.extend(receive("retrieval.cpu", timeout=0.3))
 
     readers = [threading.Thread(target=read) for _ in range(4)]
     for reader in readers:
@@ -150,7 +148,7 @@ def test_a_redis_that_is_down_answers_at_once(redis_url):
     started = time.monotonic()
     with pytest.raises(broker.BrokerUnavailable):
         broker.publish(HINT, "retrieval.cpu")
-    assert time.monotonic() - started < GIVEN_UP_SECONDS
+    assert time.monotonic() - started < 3
 
 
 def test_a_redis_behind_a_wall_that_swallows_packets_is_given_up_soon(redis_url, settings):
@@ -167,7 +165,7 @@ def test_a_redis_behind_a_wall_that_swallows_packets_is_given_up_soon(redis_url,
         started = time.monotonic()
         with pytest.raises(broker.BrokerUnavailable):
             broker.publish(HINT, "retrieval.cpu")
-        assert time.monotonic() - started < GIVEN_UP_SECONDS
+        assert time.monotonic() - started < 4
 
 
 @pytest.fixture
@@ -192,7 +190,7 @@ def test_a_hint_reaches_its_queue_over_redis(redis_server):
 
 
 @pytest.mark.services
-def test_a_frozen_redis_holds_a_request_for_seconds_at_the_most(redis_server):
+def test_a_frozen_redis_holds_a_request_for_three_seconds_at_the_most(redis_server):
     with broker.connection() as connection:
         broker.publish(HINT, "retrieval.cpu", over=connection)
         redis_server.send_signal(signal.SIGSTOP)
@@ -200,6 +198,6 @@ def test_a_frozen_redis_holds_a_request_for_seconds_at_the_most(redis_server):
             started = time.monotonic()
             with pytest.raises(broker.BrokerUnavailable):
                 broker.publish(HINT, "retrieval.cpu", over=over)
-            assert time.monotonic() - started < GIVEN_UP_SECONDS
+            assert time.monotonic() - started < 3.5
         redis_server.send_signal(signal.SIGCONT)
     broker.publish(HINT, "retrieval.cpu")

@@ -53,7 +53,7 @@ def notes() -> Notes:
 
 
 def measure(
-    folder: Path, behave: str, notes: Notes, *, seconds: float = 60, mebibytes: int = 4096, **step
+    folder: Path, behave: str, notes: Notes, *, seconds: float = 20, mebibytes: int = 4096, **step
 ) -> None:
     system = folder / "system.json"
     system.write_text(json.dumps({"kind": "bm25", "options": {"behave": behave}}))
@@ -69,8 +69,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until_dead(pid: int) -> bool:
-    """Within a time that a busy machine keeps to as well; the stand-ins would live for two minutes."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 5
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not is_alive(pid)
@@ -142,7 +141,7 @@ def test_time_is_bounded_even_for_a_process_that_hears_no_signal(tmp_path, notes
     with pytest.raises(EvaluationFailed) as raised:
         measure(tmp_path, "stop", notes, seconds=1)
     assert raised.value.code == "TIME-LIMIT"
-    assert time.monotonic() - started < 30  # it would be stopped for ever
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("behave", ["hang", "spawn"])

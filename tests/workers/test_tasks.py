@@ -35,7 +35,7 @@ def row(submission: Submission) -> Evaluation:
 
 
 def wait_for(submission: Submission, stage: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 20
     while row(submission).stage != stage:
         assert time.monotonic() < deadline, f"no {stage}: {row(submission).log}"
         time.sleep(0.1)
@@ -124,7 +124,7 @@ def test_a_cancel_stops_the_evaluator(submit, later):
     later(cancel)
     started = time.monotonic()
     assert evaluate(submission).state == "cancelled"
-    assert time.monotonic() - started < 60  # the stand-in would hang for two minutes
+    assert time.monotonic() - started < 15  # the stand-in would hang for two minutes
 
 
 def test_a_worker_whose_lease_was_taken_over_stops_and_writes_nothing(submit, later):

@@ -19,7 +19,7 @@ class Waiting:
     def _run(self) -> None:
         with host.turn(alone=self._alone, check=lambda: None):
             self._order.append(self._name)
-            self.may_end.wait(60)
+            self.may_end.wait(10)
 
     def had_its_turn(self, within: float) -> bool:
         self.thread.join(0)
@@ -32,7 +32,7 @@ class Waiting:
 
     def end(self) -> None:
         self.may_end.set()
-        self.thread.join(60)
+        self.thread.join(5)
 
 
 @pytest.fixture(autouse=True)
@@ -43,15 +43,15 @@ def quick(var, monkeypatch):
 def test_latency_waits_for_others_and_others_for_it():
     order: list[str] = []
     first = Waiting(alone=False, order=order, name="retrieval")
-    assert first.had_its_turn(10)
+    assert first.had_its_turn(2)
     latency = Waiting(alone=True, order=order, name="latency")
     assert not latency.had_its_turn(0.4)
     first.end()
-    assert latency.had_its_turn(10)
+    assert latency.had_its_turn(2)
     second = Waiting(alone=False, order=order, name="another")
     assert not second.had_its_turn(0.4)
     latency.end()
-    assert second.had_its_turn(10)
+    assert second.had_its_turn(2)
     second.end()
     assert order == ["retrieval", "latency", "another"]
 
@@ -59,7 +59,7 @@ def test_latency_waits_for_others_and_others_for_it():
 def test_evaluations_that_are_not_timed_run_together():
     order: list[str] = []
     both = [Waiting(alone=False, order=order, name=name) for name in ("one", "other")]
-    assert all(each.had_its_turn(10) for each in both)
+    assert all(each.had_its_turn(2) for each in both)
     for each in both:
         each.end()
 
@@ -67,15 +67,15 @@ def test_evaluations_that_are_not_timed_run_together():
 def test_who_comes_after_a_waiting_latency_session_does_not_go_before_it():
     order: list[str] = []
     first = Waiting(alone=False, order=order, name="first")
-    assert first.had_its_turn(10)
+    assert first.had_its_turn(2)
     latency = Waiting(alone=True, order=order, name="latency")
     assert not latency.had_its_turn(0.3)
     late = Waiting(alone=False, order=order, name="late")
     assert not late.had_its_turn(0.4)
     first.end()
-    assert latency.had_its_turn(10)
+    assert latency.had_its_turn(2)
     latency.end()
-    assert late.had_its_turn(10)
+    assert late.had_its_turn(2)
     late.end()
     assert order == ["first", "latency", "late"]
 
@@ -83,7 +83,7 @@ def test_who_comes_after_a_waiting_latency_session_does_not_go_before_it():
 def test_who_waits_may_give_up():
     order: list[str] = []
     first = Waiting(alone=False, order=order, name="first")
-    assert first.had_its_turn(10)
+    assert first.had_its_turn(2)
 
     def give_up() -> None:
         raise InterruptedError
@@ -91,7 +91,7 @@ def test_who_waits_may_give_up():
     with pytest.raises(InterruptedError), host.turn(alone=True, check=give_up):
         pytest.fail("it was not its turn")
     later = Waiting(alone=False, order=order, name="later")
-    assert later.had_its_turn(10)  # nothing is left locked
+    assert later.had_its_turn(2)  # nothing is left locked
     first.end()
     later.end()
 
