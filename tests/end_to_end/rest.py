@@ -79,6 +79,13 @@ class Person:
             assert time.monotonic() < deadline, f"{answer}\n{self.board.logs()}"
             time.sleep(0.5)
 
+    def artefact(self, submission: Any, name: str) -> bytes:
+        """The published file of that name; `submission` as `wait` gives it."""
+        files = [file for evaluation in submission["evaluations"] for file in evaluation["artefacts"]]
+        [url] = [file["url"] for file in files if file["name"] == name]
+        with urllib.request.urlopen(self.board.url + url, timeout=30) as download:
+            return bytes(download.read())
+
     def row(self, benchmark: str, submission: str) -> Any:
         rows = self.get(f"leaderboards/{benchmark}/")["results"]
         [row] = [row for row in rows if row["submission"] == submission]

@@ -1,7 +1,6 @@
 """One submission from POST to board: on PostgreSQL and Redis, and on what needs no installation."""
 
 import gzip
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,15 +44,9 @@ def from_post_to_board(board: Board) -> tuple[dict[str, Any], str]:
 
 def ndcg_by_trec_eval(board: Board, submission: str) -> float:
     """nDCG@10 of the published run, by trec_eval's own code over the qrels file."""
-    answer = Person.with_token(board, "charlie").get(f"submissions/{submission}/")
-    [url] = [
-        file["url"]
-        for evaluation in answer["evaluations"]
-        for file in evaluation["artefacts"]
-        if file["name"] == "run.trec.gz"
-    ]
-    with urllib.request.urlopen(board.url + url, timeout=30) as download:
-        lines = gzip.decompress(download.read()).decode().splitlines()
+    charlie = Person.with_token(board, "charlie")
+    published = charlie.artefact(charlie.get(f"submissions/{submission}/"), "run.trec.gz")
+    lines = gzip.decompress(published).decode().splitlines()
     run: dict[str, dict[str, float]] = {}
     for query, _, document, rank, _, _ in map(str.split, lines):
         run.setdefault(query, {})[document] = -float(rank)

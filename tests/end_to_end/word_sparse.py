@@ -71,6 +71,6 @@ def _signs(terms: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
 
 
 def _idf(tokenizer: Any, texts: Sequence[str]) -> dict[str, float]:
-    """ln(documents / documents with the token), to a 64th: sums of these are exact, and ties are ties."""
+    """ln(documents / documents with the token), to a 64th, which float32 holds exactly."""
     counts = Counter(token for text in texts for token in set(tokenizer.tokenize(text)))
     return {token: round(64 * math.log(len(texts) / count)) / 64 for token, count in counts.items()}

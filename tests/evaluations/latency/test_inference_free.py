@@ -63,19 +63,15 @@ def reported_ms(findings):
 
 
 def test_their_encoding_is_apart_by_the_factor_that_is_measured_by_hand(systems, twins):
-    """Within a half and twice, since it is measured at another moment; up to three times.
-
-    Others take the processor from what runs for milliseconds more often than from what runs for a few dozen
-    microseconds. Were the two confused, or the table's way through the model, the factor would be 1.
-    """
+    """Up to three times: where others take half the processor, medians of milliseconds jump."""
     for attempt in range(3):
         found = {name: measured(system) for name, system in systems.items()} if attempt else twins
         by_hand = encoding_ms(systems["siamese"]) / encoding_ms(systems["inference-free"])
         reported = reported_ms(found["siamese"]) / reported_ms(found["inference-free"])
-        if 0.5 < reported / by_hand < 2:
+        if reported == pytest.approx(by_hand, rel=0.3):
             break
     assert by_hand > 3
-    assert 0.5 < reported / by_hand < 2
+    assert reported == pytest.approx(by_hand, rel=0.3)
 
 
 def test_each_says_how_its_queries_become_vectors_and_what_it_is_matched_with(twins):
@@ -90,6 +86,6 @@ def test_both_have_their_total_as_a_ratio_to_bm25(twins):
     for findings in twins.values():
         metrics, bm25 = findings.metrics, findings.details["references"]["bm25"]["p50_ms"]
         total = metrics["query_latency_p50_ms"]
-        assert metrics["latency_ratio_bm25_p50"] == pytest.approx(total / bm25, rel=0.3)
+        assert metrics["latency_ratio_bm25_p50"] == pytest.approx(total / bm25, rel=0.15)
     siamese, free = (twins[name].metrics["latency_ratio_bm25_p50"] for name in twins)
     assert siamese > 2 * free

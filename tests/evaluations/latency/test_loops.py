@@ -92,9 +92,10 @@ def test_one_client_asks_as_often_as_it_is_answered():
 
 def test_four_clients_of_a_system_that_waits_ask_four_times_as_often():
     path = replace(empty_path(), search=lambda _: time.sleep(0.01))
-    one, four = (closed_loop([path] * clients, TEXTS, SEED, 0.5) for clients in (1, 4))
-    assert 50 < one <= 100
-    assert 200 < four <= 400  # a busy machine makes sleeps longer, and two clients come to 200 at the most
+    one, four = (closed_loop([path] * clients, TEXTS, SEED, 1.0) for clients in (1, 4))
+    assert four / one == pytest.approx(4, rel=0.25)
+    assert one <= 100
+    assert four <= 400
 
 
 def test_a_real_open_loop_counts_from_when_a_query_was_to_be_sent():

@@ -40,8 +40,8 @@ def calm(monkeypatch):
 def test_it_works(measure, calm, tmp_path):
     report = measure("latency")
     metrics = report.tracks["latency"].metrics
-    assert metrics["query_latency_p50_ms"] > 0
-    assert 0.5 < metrics["latency_ratio_matched_p50"] < 2  # it is its own reference
+    assert 0 < metrics["query_latency_p50_ms"] < 50
+    assert metrics["latency_ratio_matched_p50"] == pytest.approx(1.0, rel=0.5)  # it is its own reference
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
     assert read_report(tmp_path / "out") == report
 

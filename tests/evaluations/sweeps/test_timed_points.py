@@ -7,7 +7,7 @@ from evaluations.latency.schedule import Schedule
 from evaluations.latency.session import Settings
 from evaluations.sparsity.sweeps import parse_sweeps
 from evaluations.systems.parse import parse_system
-from tests.evaluations.latency.stand_ins import waiting_path
+from tests.evaluations.latency.stand_ins import steady, waiting_path
 from tests.evaluations.sweeps import models
 from tests.evaluations.systems import tiny_sparse
 
@@ -35,14 +35,22 @@ def points(system, out, sweep):
     return [point["metrics"] for point in curve["points"]]
 
 
+def realised(found):
+    """Of the first changed point."""
+    return {"realised": found[1]["query_speedup_realised"]}
+
+
 def assert_timed(point):
-    """Each has its times; what they should come to is `latency/test_operating_points.py`'s."""
+    """Each has its times, the search's within the whole."""
     assert all(point[name] > 0 for name in TIMES)
     assert point["query_search_latency_p50_ms"] < point["query_latency_p50_ms"]
 
 
 def test_points_of_changed_vectors_have_their_times(tmp_path, tiny):
-    unmodified, whole, half = points(f"dense:{tiny}", tmp_path, "dimensions=16,8")
+    same = {"realised": pytest.approx(1.0, rel=0.5)}  # all 16 dimensions are kept
+    found = steady(lambda: points(f"dense:{tiny}", tmp_path, "dimensions=16,8"), realised, same)
+    assert realised(found) == same
+    unmodified, whole, half = found
     for point in (unmodified, whole, half):
         assert_timed(point)
     assert unmodified["query_speedup_realised"] == 1.0
@@ -50,7 +58,10 @@ def test_points_of_changed_vectors_have_their_times(tmp_path, tiny):
 
 
 def test_points_of_a_pruned_model_say_what_was_claimed_beside_what_was_realised(tmp_path, tiny):
-    unmodified, pruned = points(f"dense:{tiny}", tmp_path, "weights=99")
+    no_gain = {"realised": pytest.approx(1.0, rel=0.5)}  # no product skips a zero
+    found = steady(lambda: points(f"dense:{tiny}", tmp_path, "weights=99"), realised, no_gain)
+    assert realised(found) == no_gain
+    unmodified, pruned = found
     assert_timed(pruned)
     assert 0.3 < pruned["query_flop_removed_share"] < 1.0
     assert unmodified["query_speedup_realised"] == 1.0
