@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.latency.schedule import Schedule, query_order
-from evaluations.search.found import Found
+from evaluations.search.found import NOTHING
 from evaluations.systems.abilities import QueryPath
 
 Clock = Callable[[], int]
@@ -18,7 +18,6 @@ Times = list[tuple[int, int, int]]
 PARTS = ("tokenise", "encode", "search")
 EMPTY = "empty"
 OVERHEAD_LIMIT_US = 20.0
-_NOTHING_FOUND = Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def empty_path() -> QueryPath:
     return QueryPath(
         tokenise=lambda text: text,
         encode=lambda tokens: tokens,
-        search=lambda _: _NOTHING_FOUND,
+        search=lambda _: NOTHING,
         encoder="none",
         index="sparse",
         engine=EMPTY,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evaluations.datasets import Documents
 from evaluations.latency.harness import Recording
 from evaluations.progress import Progress
-from evaluations.search.found import Found
+from evaluations.search.found import NOTHING, Found
 from evaluations.systems.abilities import PathPart, QueryPath, Timed
 from evaluations.systems.base import Runtime
 from evaluations.systems.locations import local_folder
@@ -134,7 +134,7 @@ def encoder_path(device: str, precision: str) -> QueryPath | None:
     spec = KIND.spec(location, options={"precision": precision})
     system = KIND.load(spec, Runtime(device))
     assert isinstance(system, Timed)  # noqa: S101 - as above
-    return replace(system.query_path(k=1, threads=1), search=lambda _: _NOTHING, engine="none")
+    return replace(system.query_path(k=1, threads=1), search=lambda _: NOTHING, engine="none")
 
 
 def encoder_location() -> str | None:
@@ -187,6 +187,3 @@ def _on_card(matrix: Float32, vectors: Float32, k: int) -> Any:
         return Found(best.indices.cpu().numpy(), best.values.cpu().numpy())
 
     return search, torch.cuda.synchronize
-
-
-_NOTHING = Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))

@@ -1,4 +1,7 @@
-"""What every search gives, and how far its float32 products may be from its scores. Brings no compiler."""
+"""What a search over postings takes, what every search gives, and how far float32 products may be off.
+
+Brings no compiler.
+"""
 
 from dataclasses import dataclass
 
@@ -17,6 +20,17 @@ class Found:
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float32]
+
+
+NOTHING = Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class SparseQuery:
+    """Distinct terms, and their weights, none of which is 0; both of shape (terms,)."""
+
+    terms: NDArray[np.int32]
+    weights: NDArray[np.float32]
 
 
 def rounding_bounds(query_norms: NDArray[np.float64], longest: float, dimensions: int) -> NDArray[np.float64]:

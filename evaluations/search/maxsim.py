@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.errors import EvaluationFailed
-from evaluations.search.found import Found, rounding_bounds
+from evaluations.search.found import NOTHING, Found, rounding_bounds
 from evaluations.search.order import top_k
 
 QUERY_VECTORS = 512
@@ -122,7 +122,7 @@ class _Query:
     ) -> Found:
         """`selected`: sums of float32 maxima, one for each document of `there`."""
         if not len(self.vectors):
-            return Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+            return NOTHING
         rows = there[_candidates(selected, k, float(self.bounds.sum()))]
         scores = self.exact_scores(documents, rows)
         kept = top_k(scores, ranks[rows], k)

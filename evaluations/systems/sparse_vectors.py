@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from evaluations.encoding.batches import TextModel
+from evaluations.search.found import SparseQuery
 from evaluations.systems.abilities import Side
 
 
@@ -57,19 +58,11 @@ class QueryTable:
         ids: list[int] = self.tokeniser.encode(self.prompt + text, add_special_tokens=False).ids
         return ids[: self.limit]
 
-    def look_up(self, tokens: Sequence[int]) -> "LookedUp":
+    def look_up(self, tokens: Sequence[int]) -> SparseQuery:
         """Distinct terms of non-zero weight, ascending."""
         terms = np.unique(np.array(tokens, dtype=np.int32))
         weights = self.weights[terms]
-        return LookedUp(terms[weights != 0], weights[weights != 0])
-
-
-@dataclass(frozen=True)
-class LookedUp:
-    """A query, both of shape (terms,)."""
-
-    terms: NDArray[np.int32]
-    weights: NDArray[np.float32]
+        return SparseQuery(terms[weights != 0], weights[weights != 0])
 
 
 def saturated(logits: torch.Tensor, activation: str) -> torch.Tensor:

@@ -1,7 +1,6 @@
 """Exact search over vectors that were encoded elsewhere, dense or sparse, read from their files."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from evaluations.errors import EvaluationError
-from evaluations.search.found import Found
+from evaluations.search.found import Found, SparseQuery
 from evaluations.search.order import id_ranks
 from evaluations.sparsity.dense_representation import dense_profile
 from evaluations.sparsity.expansion import no_expansion
@@ -107,14 +106,6 @@ class DenseSearcher:
     def _read(self, path: Path, wanted: Collection[str] | None) -> DenseVectors:
         unit = self._meta.similarity == "cosine"
         return vector_files.read_dense(path, self._meta.dimensions, wanted, self._limits, unit=unit)
-
-
-@dataclass(frozen=True)
-class SparseQuery:
-    """Distinct terms, and their weights, none of which is 0."""
-
-    terms: NDArray[np.int32]
-    weights: NDArray[np.float32]
 
 
 class SparseSearcher:

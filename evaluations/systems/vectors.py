@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.datasets import Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
-from evaluations.search.found import Found
+from evaluations.search.found import NOTHING
 from evaluations.sparsity.names import unknown_model
 from evaluations.systems import vector_files
 from evaluations.systems.abilities import QueryPath
@@ -20,8 +19,6 @@ from evaluations.systems.base import Kind, RankedList, Run, Runtime, SystemSpec
 from evaluations.systems.vector_files import Selection, VectorLimits
 from evaluations.systems.vector_search import searcher_for
 from evaluations.tracks import Findings
-
-_NOTHING = Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
 class Vectors:
@@ -79,7 +76,7 @@ class Vectors:
         return QueryPath(
             tokenise=lambda text: text,
             encode=self._given.get,
-            search=lambda query: _NOTHING if query is None else search(query),
+            search=lambda query: NOTHING if query is None else search(query),
             encoder="given",
             index=self._searcher.form,
         )
