@@ -1,7 +1,7 @@
 """What the references take on this host: measured before the first session and daily, given to each."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
@@ -14,11 +14,14 @@ from . import evaluator
 from .evaluator import Limits, Watcher
 from .sandbox import Step
 
+Times = dict[str, float]  # milliseconds by reference and statistic
+
 BASELINE = "baseline.json"
 CALIBRATION = "calibration.json"
 SCHEMA = 1
-# Two calibrations in a row that differ by more say something of the moment, not of the machine.
+# Times of two calibrations in a row that differ by more say something of the moment, not of the machine.
 AGREEMENT = 0.05
+MOST_CALIBRATIONS = 5  # at a time, until each time has agreed with the one before
 
 
 class TooNoisy(Exception):  # noqa: N818 - a state of the machine, to be waited out
@@ -38,8 +41,7 @@ def write_baseline(folder: Path, device: str, watcher: Watcher, limits: Limits) 
     registry.know(profile.hash, profile.facts)
     if registry.calibration_is_due(profile.hash):
         watcher.note("calibrating this host by the references")
-        first, second = (_measured(folder, device, watcher, limits) for _ in range(2))
-        _record(profile, first, second)
+        _record(profile, lambda: _measured(folder, device, watcher, limits))
     content = {
         "schema": SCHEMA,
         "host": profile.to_dict(),
@@ -49,30 +51,40 @@ def write_baseline(folder: Path, device: str, watcher: Watcher, limits: Limits) 
     (folder / BASELINE).write_text(json.dumps(content), encoding="utf-8")
 
 
-def _record(profile: HostProfile, first: Mapping[str, float], second: Mapping[str, float]) -> None:
-    """Two calibrations that agree count; otherwise they are kept with the reason. Raises TooNoisy."""
-    reason = disagreement(first, second)
-    registry.record_calibration(profile.hash, second, reason)
+def _record(profile: HostProfile, measured: Callable[[], Times]) -> None:
+    """Each time counts that two calibrations in a row agree in; all are kept with why where one never does.
+
+    Raises TooNoisy.
+    """
+    last, counted, apart = measured(), dict[str, float](), dict[str, str]()
+    for _ in range(MOST_CALIBRATIONS - 1):
+        before, last = last, measured()
+        apart = {name: why for name, why in disagreements(before, last).items() if name not in counted}
+        agreed = before.keys() & last.keys() - apart.keys() - counted.keys()
+        counted |= {name: last[name] for name in agreed}
+        if not apart:
+            break
+    reason = "; ".join(apart.values())
+    registry.record_calibration(profile.hash, last | counted, reason)
     if reason:
         raise TooNoisy(profile.hash, f"this host could not be calibrated: {reason}")
 
 
-def disagreement(first: Mapping[str, float], second: Mapping[str, float]) -> str:
-    """The reference that two calibrations differ in most, in words; empty where all agree."""
-    apart = {name: abs(second[name] / first[name] - 1) for name in first if name in second}
-    worst = max(apart, key=lambda name: apart[name], default="")
-    if not worst or apart[worst] <= AGREEMENT:
-        return ""
-    return (
-        f"{worst} took {first[worst]:.4g} ms and then {second[worst]:.4g} ms"
-        f" ({apart[worst]:.1%} apart, limit {AGREEMENT:.0%})"
-    )
+def disagreements(first: Times, second: Times) -> dict[str, str]:
+    """What two calibrations differ in by too much, by name, in words."""
+    apart = {name: abs(time / first[name] - 1) for name, time in second.items() if name in first}
+    return {
+        name: f"{name} took {first[name]:.4g} ms and then {second[name]:.4g} ms"
+        f" ({share:.1%} apart, limit {AGREEMENT:.0%})"
+        for name, share in apart.items()
+        if share > AGREEMENT
+    }
 
 
-def _measured(folder: Path, device: str, watcher: Watcher, limits: Limits) -> dict[str, float]:
+def _measured(folder: Path, device: str, watcher: Watcher, limits: Limits) -> Times:
     evaluator.run(_step(folder, device), folder, watcher, limits)
     try:
-        found: dict[str, float] = json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))["times_ms"]
+        found: Times = json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))["times_ms"]
     except (OSError, ValueError, KeyError) as error:
         raise EvaluationFailed("CALIBRATION", f"this host's calibration left no times: {error}") from error
     return found

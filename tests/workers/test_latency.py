@@ -101,18 +101,30 @@ def test_times_do_not_stand_in_the_way_of_quality(timed):
 
 
 def test_a_host_whose_calibrations_disagree_rejects_the_session_and_is_calibrated_again(timed, monkeypatch):
-    found = iter([{"bm25 cpu 1 p50": 1.0}, {"bm25 cpu 1 p50": 1.06}])
-    monkeypatch.setattr(calibration, "_measured", lambda *_: next(found))
+    found = iter([1.0, 1.06, 1.0, 1.06, 1.0])
+    monkeypatch.setattr(calibration, "_measured", lambda *_: {"bm25 cpu 1 p50": next(found)})
     waiting = evaluate(timed())
     assert waiting.state == "queued"
     [rejection] = waiting.rejections
-    assert "bm25 cpu 1 p50 took 1 ms and then 1.06 ms (6.0% apart, limit 5%)" in rejection["reason"]
+    assert "bm25 cpu 1 p50 took 1.06 ms and then 1 ms (5.7% apart, limit 5%)" in rejection["reason"]
     [kept] = Calibration.objects.all()
     assert kept.rejected
     assert registry.baseline(kept.profile_id) == {}
     assert registry.calibration_is_due(kept.profile_id)
 
 
+def test_a_host_is_calibrated_until_each_time_has_agreed_with_the_one_before(timed, monkeypatch):
+    """The scan agrees in the first two, BM25 in the second and the third; what comes later counts no more."""
+    found = iter([(1.0, 20.0), (1.5, 20.4), (1.52, 30.0), (9.0, 90.0)])
+    names = ("bm25 cpu 1 p50", "scan cpu 1 p50")
+    monkeypatch.setattr(calibration, "_measured", lambda *_: dict(zip(names, next(found), strict=True)))
+    evaluate(timed())
+    [kept] = Calibration.objects.all()
+    assert (kept.rejected, kept.times_ms) == ("", {"bm25 cpu 1 p50": 1.52, "scan cpu 1 p50": 20.4})
+    assert next(found) == (9.0, 90.0)
+
+
 def test_calibrations_within_a_twentieth_agree():
-    assert calibration.disagreement({"a": 1.0, "b": 2.0}, {"a": 1.04, "b": 1.91, "c": 9.0}) == ""
-    assert calibration.disagreement({"a": 1.0, "b": 2.0}, {"a": 1.05, "b": 1.89}).startswith("b took 2 ms")
+    assert calibration.disagreements({"a": 1.0, "b": 2.0}, {"a": 1.04, "b": 1.91, "c": 9.0}) == {}
+    [(name, why)] = calibration.disagreements({"a": 1.0, "b": 2.0}, {"a": 1.04, "b": 1.89}).items()
+    assert (name, why) == ("b", "b took 2 ms and then 1.89 ms (5.5% apart, limit 5%)")
