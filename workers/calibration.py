@@ -21,7 +21,7 @@ CALIBRATION = "calibration.json"
 SCHEMA = 1
 # Times of two calibrations in a row that differ by more say something of the moment, not of the machine.
 AGREEMENT = 0.05
-MOST_CALIBRATIONS = 5  # at a time, until each time has agreed with the one before
+MOST_CALIBRATIONS = 8  # at a time, until each time has agreed with the one before
 
 
 class TooNoisy(Exception):  # noqa: N818 - a state of the machine, to be waited out
@@ -94,4 +94,4 @@ def _step(folder: Path, device: str) -> Step:
     arguments = [settings.EVALUATOR_MODULE, "host", "--write", str(folder / CALIBRATION)]
     arguments += ["--device", "cuda" if device == "gpu" else "cpu"]
     models = {"SPARSEBOARD_MODELS": settings.MODELS}
-    return Step("calibrate", arguments, trusted=True, variables=models)
+    return Step("calibrate", arguments, trusted=True, stage="calibrating", variables=models)

@@ -33,6 +33,7 @@ from .sandbox import Step
 SYSTEM = "system.json"
 UPLOAD = "submitted-file"
 UNPACKED = "submitted"
+WAITING = "waiting for the host"  # a stage, as people see it: a session has the host to itself
 
 
 @dataclass(frozen=True)
@@ -92,20 +93,30 @@ def run(job: Job, watcher: Watcher) -> Report:
     Raises EvaluationError (the submitter's), EvaluationFailed (ours), and what `watcher.check` raises.
     """
     watcher.check()
-    limits = Limits.of_settings(workload(job.revision.kind, job.sweeps))
     watcher.progress("loading", None)
     _write_json(job.folder / WANTED, wanted(job))
-    evaluator.run(prepare_step(job), job.folder, watcher, limits)
+    evaluator.run(prepare_step(job), job.folder, watcher, _limits(job))
     _write_json(job.folder / SYSTEM, system(job))
+    watcher.progress(WAITING, None)
     with host.turn(alone=job.is_latency, check=watcher.check):
-        if job.is_latency:
-            calibration.write_baseline(job.folder, job.submission.device, watcher, limits)
-        evaluator.run(measure_step(job), job.folder, watcher, limits)
-        _accept(job)
-        if not job.is_latency:
-            watcher.progress("scoring", None)
-            evaluator.run(score_step(job), job.folder, watcher, limits)
+        _measure(job, watcher, _limits(job))  # from here on: what it waited for others is not its own time
     return reports.publishable(read_report(job.scored), job.claim, job.submission, job.dataset)
+
+
+def _limits(job: Job) -> Limits:
+    return Limits.of_settings(workload(job.revision.kind, job.sweeps))
+
+
+def _measure(job: Job, watcher: Watcher, limits: Limits) -> None:
+    if job.is_latency:
+        watcher.progress("calibrating", None)
+        calibration.write_baseline(job.folder, job.submission.device, watcher, limits)
+    watcher.progress("loading", None)
+    evaluator.run(measure_step(job), job.folder, watcher, limits)
+    _accept(job)
+    if not job.is_latency:
+        watcher.progress("scoring", None)
+        evaluator.run(score_step(job), job.folder, watcher, limits)
 
 
 def wanted(job: Job) -> dict[str, Any]:

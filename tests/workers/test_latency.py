@@ -11,7 +11,8 @@ from leaderboard.hosts import registry
 from leaderboard.hosts.models import Calibration, HostProfile
 from leaderboard.submissions.models import Evaluation, Submission, Track
 from tests.factories import make_revision, make_submission
-from workers import calibration, tasks
+from workers import calibration, host, tasks
+from workers.heartbeat import Heartbeat, ShuttingDown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,6 +81,25 @@ def test_a_host_is_calibrated_before_its_first_session_and_not_again_that_day(ti
     assert Calibration.objects.count() == 1
 
 
+def test_what_waits_for_the_host_says_so_and_a_calibration_too(timed, monkeypatch):
+    stages: list[str] = []
+
+    def check(self: Heartbeat) -> None:
+        if stages[-1:] == ["waiting for the host"]:
+            raise ShuttingDown
+
+    monkeypatch.setattr(Heartbeat, "progress", lambda self, stage, share: stages.append(stage))
+    monkeypatch.setattr(Heartbeat, "check", check)
+    submission = timed()
+    with host.turn(alone=False, check=lambda: None):
+        assert evaluate(submission).state == "queued"
+    assert stages[0] == "loading"
+    assert stages[-1] == "waiting for the host"
+    assert evaluate(submission).state == "succeeded"
+    after = stages[stages.index("calibrating") :]
+    assert after.index("calibrating") < after.index("loading") < after.index("timing")
+
+
 def test_a_rejected_session_publishes_nothing_and_waits(timed):
     submission = timed("bm25 varied by 9 %")
     waiting = evaluate(submission)
@@ -101,7 +121,7 @@ def test_times_do_not_stand_in_the_way_of_quality(timed):
 
 
 def test_a_host_whose_calibrations_disagree_rejects_the_session_and_is_calibrated_again(timed, monkeypatch):
-    found = iter([1.0, 1.06, 1.0, 1.06, 1.0])
+    found = iter([1.06, 1.0] * 4)
     monkeypatch.setattr(calibration, "_measured", lambda *_: {"bm25 cpu 1 p50": next(found)})
     waiting = evaluate(timed())
     assert waiting.state == "queued"
