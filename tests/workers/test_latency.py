@@ -13,6 +13,7 @@ from leaderboard.submissions.models import Evaluation, Submission, Track
 from tests.factories import make_revision, make_submission
 from workers import calibration, host, tasks
 from workers.heartbeat import Heartbeat, ShuttingDown
+from workers.runner import WAITING
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,7 +86,7 @@ def test_what_waits_for_the_host_says_so_and_a_calibration_too(timed, monkeypatc
     stages: list[str] = []
 
     def check(self: Heartbeat) -> None:
-        if stages[-1:] == ["waiting for the host"]:
+        if stages[-1:] == [WAITING]:
             raise ShuttingDown
 
     monkeypatch.setattr(Heartbeat, "progress", lambda self, stage, share: stages.append(stage))
@@ -94,10 +95,11 @@ def test_what_waits_for_the_host_says_so_and_a_calibration_too(timed, monkeypatc
     with host.turn(alone=False, check=lambda: None):
         assert evaluate(submission).state == "queued"
     assert stages[0] == "loading"
-    assert stages[-1] == "waiting for the host"
+    assert stages[-1] == WAITING == "waiting for the host"
+    stages.clear()
     assert evaluate(submission).state == "succeeded"
-    after = stages[stages.index("calibrating") :]
-    assert after.index("calibrating") < after.index("loading") < after.index("timing")
+    waited, calibrated, timed_ = (stages.index(stage) for stage in (WAITING, "calibrating", "timing"))
+    assert waited < calibrated < timed_
 
 
 def test_a_rejected_session_publishes_nothing_and_waits(timed):
