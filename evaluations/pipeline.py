@@ -15,8 +15,8 @@ from evaluations.artefacts import RUN, write_arrays, write_per_query, write_run
 from evaluations.datasets import Dataset
 from evaluations.errors import EvaluationError
 from evaluations.latency.baseline import Baseline
-from evaluations.latency.operating_points import PointTimer
-from evaluations.latency.session import Settings, distinct_queries
+from evaluations.latency.operating_points import PointTimer, PointTimes
+from evaluations.latency.session import Settings
 from evaluations.latency.track import measure_latency
 from evaluations.progress import Progress
 from evaluations.protocol import (
@@ -112,7 +112,7 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     if "latency" in request.tracks:
         findings["latency"] = _latency(system, dataset, request, progress)
     if request.sweeps:
-        findings["sparsity"] |= _swept(request, spec, system, dataset, progress)
+        findings["sparsity"] |= _swept(request, spec, system, dataset, progress, findings.get(LATENCY))
     report = Report(
         system={**_described(spec, system), "warnings": list(warnings)},
         dataset=_dataset_facts(dataset),
@@ -191,10 +191,19 @@ def _latency(system: System, dataset: Dataset, request: Request, progress: Progr
 
 
 def _swept(
-    request: Request, spec: SystemSpec, system: System, dataset: Dataset, progress: Progress
+    request: Request,
+    spec: SystemSpec,
+    system: System,
+    dataset: Dataset,
+    progress: Progress,
+    session: Findings | None,
 ) -> Findings:
-    """The points of the curves that were asked for; each one's run is written, to be judged by `score`."""
+    """The points of the curves that were asked for; each one's run is written, to be judged by `score`.
+
+    `session`: what the latency track found of the unmodified system, where points are to be timed.
+    """
     kind = kind_of(spec.kind)
+    stopwatch = _stopwatch(request, system, dataset, progress, session) if session else None
     bench = sweeps.Bench(
         subject=sweeps.LoadedSubject(
             system,
@@ -208,21 +217,30 @@ def _swept(
         depth=_depth(dataset),
         out=request.out,
         progress=progress,
-        stopwatch=_stopwatch(request, system, dataset) if "latency" in request.tracks else None,
+        stopwatch=stopwatch if isinstance(stopwatch, sweeps.Stopwatch) else None,
+        untimed=stopwatch if isinstance(stopwatch, str) else None,
     )
     return sweeps.measured(request.sweeps, bench)
 
 
-def _stopwatch(request: Request, system: System, dataset: Dataset) -> sweeps.Stopwatch | None:
-    """Points are timed on processors, where the searches of changed vectors are, and as whole queries."""
+def _stopwatch(
+    request: Request, system: System, dataset: Dataset, progress: Progress, session: Findings
+) -> sweeps.Stopwatch | str:
+    """What points are timed by; or why they are not.
+
+    On processors, where the searches of changed vectors are, as whole queries, and beside a session of the
+    unmodified system that passed its gates.
+    """
     assert isinstance(system, Timed)  # noqa: S101 - as above
-    assert dataset.documents is not None  # noqa: S101 - as above
-    path = system.query_path(request.latency.k, threads=1)
-    if path.device != "cpu" or not path.is_whole:
-        return None
-    texts = distinct_queries(dataset)
-    timer = PointTimer.of(path, dataset.documents, texts, request.latency.k, request.latency.schedule)
-    return sweeps.Stopwatch(timer, path, dataset.queries, request.latency.k)
+    if "rejected" in session.details:
+        return f"the session of the unmodified system was rejected: {session.details['rejected']}"
+    path = system.query_path(request.latency.k, request.latency.threads)
+    if path.device != "cpu":
+        return "points are timed on processors alone, and this system is on a card"
+    if not path.is_whole:
+        return "query vectors were made elsewhere: there are no whole queries to time"
+    timer = PointTimer.of(path, dataset, request.latency, request.baseline, progress)
+    return sweeps.Stopwatch(timer, path, PointTimes.of_session(session), dataset.queries)
 
 
 def _curves(measured: Report) -> tuple[sweeps.FoundCurve, ...]:

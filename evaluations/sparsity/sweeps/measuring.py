@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from evaluations.artefacts import write_run
 from evaluations.datasets import Dataset, Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
-from evaluations.sparsity.sweeps.base import SEED, VERSION, Altered, Facts, Sides
+from evaluations.sparsity.sweeps.base import SEED, VERSION, Altered, ChangedVectors, Sides
 from evaluations.sparsity.sweeps.figures import figures
 from evaluations.sparsity.sweeps.grammar import Curve
 from evaluations.sparsity.sweeps.points import FoundCurve, Point, details, run_name
 from evaluations.sparsity.sweeps.subject import LoadedSubject, encoded_by
-from evaluations.sparsity.sweeps.timing import Stopwatch
+from evaluations.sparsity.sweeps.timing import Stopwatch, Timing, untimed
 from evaluations.sparsity.sweeps.vectors import Encoded, Searcher, require_something
 from evaluations.systems.base import Run, System
 from evaluations.tracks import Findings
@@ -33,7 +34,7 @@ _GAPS = (EvaluationError, ArithmeticError, ValueError, IndexError, RuntimeError,
 class Bench:
     """What every point needs. `final` makes of what was found to `depth` the run that is judged.
 
-    `stopwatch` None: points are not timed.
+    `stopwatch` None: points are not timed; `untimed` says why, where they were to be.
     """
 
     subject: LoadedSubject
@@ -44,6 +45,12 @@ class Bench:
     out: Path
     progress: Progress
     stopwatch: Stopwatch | None = None
+    untimed: str | None = None
+
+    def timing(self, of: Callable[[Stopwatch], Timing]) -> Timing:
+        if self.stopwatch is not None:
+            return of(self.stopwatch)
+        return Timing({}) if self.untimed is None else untimed(self.untimed)
 
     def run(self, encoded: Encoded) -> Run:
         require_something(encoded)
@@ -77,46 +84,52 @@ def _unmodified(curve: Curve, bench: Bench) -> Point:
         encoded = bench.subject.encoded  # taken here, before a model encodes again
         facts = curve.sweep.unmodified(bench.subject)
         metrics = figures(encoded, facts, bench.searcher)
-        if bench.stopwatch is not None:
-            metrics |= bench.stopwatch.unmodified(bench.subject.system)
+        timing = bench.timing(lambda watch: watch.unmodified(bench.subject.system))
     except _GAPS as error:
         return Point(None, reason=_reason(error), code=_code(error))
-    return Point(None, facts.axis, facts.level, metrics)
+    return Point(None, facts.axis, facts.level, metrics | timing.figures, untimed=timing.untimed)
 
 
 def _point(curve: Curve, value: str, bench: Bench) -> Point:
     started = time.perf_counter()
     try:
-        run, facts, metrics = _changed(curve, value, bench)
-        point = Point(value, facts.axis, facts.level, metrics)
+        run, point = _changed(curve, value, bench)
     except _GAPS as error:
         bench.progress.note(f"no point at {curve.name}={value}: {_reason(error)}")
         seconds = time.perf_counter() - started
         return Point(value, reason=_reason(error), code=_code(error), seconds=seconds)
+    if point.untimed is not None:
+        bench.progress.note(f"no times at {curve.name}={value}: {point.untimed}")
     with bench.progress.stage("writing"):
         write_run(bench.out, run, curve.name, run_name(curve, point))
-    return Point(value, facts.axis, facts.level, metrics, seconds=time.perf_counter() - started)
+    return replace(point, seconds=time.perf_counter() - started)
 
 
-def _changed(curve: Curve, value: str, bench: Bench) -> tuple[Run, Facts, dict[str, float | int | None]]:
+def _changed(curve: Curve, value: str, bench: Bench) -> tuple[Run, Point]:
     variant = curve.variant
     if variant.vectors is not None:
         with bench.progress.stage("sweeping"):
             changed = variant.vectors(bench.subject.encoded, value)
-        run = bench.run(changed.encoded)
-        metrics = figures(changed.encoded, changed.facts, bench.searcher)
-        if bench.stopwatch is not None:
-            metrics |= bench.stopwatch.of_vectors(changed.encoded)
-        return run, changed.facts, metrics
+        return _made(value, changed, bench, lambda watch: watch.of_vectors(changed.encoded))
     assert variant.model is not None  # noqa: S101 - a variant changes the one or the other
     with variant.model(bench.subject, value) as altered, _renamed(altered, curve, value, bench):
         encoded = _encoded(altered.system, variant.sides, bench)
-        facts = altered.facts()
-        run = bench.run(encoded)
-        metrics = figures(encoded, facts, bench.searcher)
-        if bench.stopwatch is not None:
-            metrics |= bench.stopwatch.of_model(altered.system, encoded)
-    return run, facts, metrics
+        found = ChangedVectors(encoded, altered.facts())
+        of = partial(_of_model, altered.system, encoded, variant.sides)
+        return _made(value, found, bench, of)
+
+
+def _of_model(system: System, encoded: Encoded, sides: Sides, watch: Stopwatch) -> Timing:
+    return watch.of_model(system, encoded, sides)
+
+
+def _made(
+    value: str, changed: ChangedVectors, bench: Bench, of: Callable[[Stopwatch], Timing]
+) -> tuple[Run, Point]:
+    """The run and the point of what was encoded."""
+    facts, run = changed.facts, bench.run(changed.encoded)
+    metrics, timing = figures(changed.encoded, facts, bench.searcher), bench.timing(of)
+    return run, Point(value, facts.axis, facts.level, metrics | timing.figures, untimed=timing.untimed)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ SUFFIX = ".trec.gz"
 class Point:
     """One setting of a curve. A gap has its `code` and `reason`, and neither axis nor metrics.
 
-    `value` is None for the unmodified system, which every curve has first.
+    `value` is None for the unmodified system, which every curve has first. `untimed`: why a point has no
+    times, where they were asked for.
     """
 
     value: str | None
@@ -29,6 +30,7 @@ class Point:
     reason: str | None = None
     code: str | None = None
     seconds: float = 0.0
+    untimed: str | None = None
 
     @property
     def is_unmodified(self) -> bool:
@@ -47,6 +49,7 @@ class Point:
             "code": self.code,
             "reason": self.reason,
             "seconds": self.seconds,
+            "untimed": self.untimed,
         }
 
 
@@ -120,14 +123,14 @@ def _points(curve: Curve, written: object) -> tuple[Point, ...]:
 
 def _point(written: Mapping[str, Any]) -> Point:
     metrics = {str(name): _number(value) for name, value in dict(written["metrics"]).items()}
-    reason, code = written["reason"], written["code"]
-    if not all(isinstance(text, str | None) for text in (reason, code)):
-        raise ValueError("code and reason of a gap must be texts")
+    reason, code, untimed = written["reason"], written["code"], written.get("untimed")
+    if not all(isinstance(text, str | None) for text in (reason, code, untimed)):
+        raise ValueError("code and reason of a gap, and why there are no times, must be texts")
     axis, level = _number(written["axis"]), _number(written["level"])
     if reason is None and axis is None:
         raise ValueError("a point needs a place on the axis, or a reason")
     seconds = _number(written["seconds"]) or 0.0
-    return Point(written["value"], axis, level, metrics, reason, code, float(seconds))
+    return Point(written["value"], axis, level, metrics, reason, code, float(seconds), untimed)
 
 
 def _objects(value: object) -> list[Mapping[str, Any]]:

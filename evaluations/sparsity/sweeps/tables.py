@@ -23,6 +23,7 @@ def write_points(folder: Path, curves: Sequence[FoundCurve]) -> None:
         "value": [point.value for _, point in rows],
         "code": [point.code for _, point in rows],
         "reason": [point.reason for _, point in rows],
+        "untimed": [point.untimed for _, point in rows],
     }
     numbers = {
         "axis": [point.axis for _, point in rows],
