@@ -32,7 +32,8 @@ _AFTER_EVICTION = 0.9  # of the limit: not every new file is to search the folde
 class Identity:
     """What vectors depend on besides the text and its side, as JSON values.
 
-    Options whose name begins with `query_` or `document_` count for that side alone.
+    Options whose name begins with `query_` count for queries alone. Those that begin with `document_` count
+    for documents, and for queries where the query's own is unset: it may be the documents' then.
     """
 
     facts: Mapping[str, object]
@@ -43,11 +44,16 @@ class Identity:
 
     def key(self, side: str, texts: str) -> str:
         """Of a side and the checksum of a chunk's texts: 64 hexadecimal digits."""
-        other = "document_" if side == "query" else "query_"
-        options = {name: value for name, value in self.options.items() if not name.startswith(other)}
+        options = {name: value for name, value in self.options.items() if self._counts(name, side)}
         whole = {**self.facts, "options": options, "side": side, "texts": texts}
         canonical = json.dumps(whole, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _counts(self, name: str, side: str) -> bool:
+        if side == "document":
+            return not name.startswith("query_")
+        own = name.replace("document_", "query_", 1)
+        return not name.startswith("document_") or self.options.get(own) is None
 
 
 class VectorCache:

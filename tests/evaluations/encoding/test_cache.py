@@ -20,7 +20,7 @@ from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime
 from evaluations.systems.parse import parse_system
 from tests.evaluations.encoding import tiny_dense
-from tests.evaluations.systems import tiny_sparse
+from tests.evaluations.systems import tiny_mistral, tiny_sparse
 
 ROOT = Path(__file__).parents[3]
 TEXTS = [f"{word} of a {other}" for word in tiny_dense.WORDS for other in tiny_dense.WORDS]
@@ -106,6 +106,30 @@ def test_an_option_of_one_side_leaves_the_other_sides_vectors():
     assert first.key("query", "t") != second.key("query", "t")
     assert first.key("query", "t") != first.key("query", "u")
     assert first.modified("pruned").key("query", "t") != first.key("query", "t")
+
+
+def test_a_querys_option_that_is_unset_may_be_the_documents():
+    """As `query_template` of a decoder-only encoder is."""
+    unset = Identity({}, {"document_template": "{text}", "query_template": None})
+    other = replace(unset, options={**unset.options, "document_template": "say {text}"})
+    assert unset.key("query", "t") != other.key("query", "t")
+    own = [replace(each, options={**each.options, "query_template": "ask {text}"}) for each in (unset, other)]
+    assert own[0].key("query", "t") == own[1].key("query", "t")
+    assert own[0].key("document", "t") != own[1].key("document", "t")
+
+
+def test_another_template_of_documents_finds_no_query_of_the_former(tmp_path):
+    folder = tiny_mistral.speaking(tmp_path / "speaking")
+
+    def query(template, cache):
+        encoder = loaded("sparse", folder, cache, f"document_template={template}").encoder
+        return encoder.vectors(["swept wing"], "query").toarray()
+
+    once, twice = "say : {text}", "say : {text} again : {text}"
+    first = query(once, tmp_path / "cache")
+    second = query(twice, tmp_path / "cache")
+    assert not np.array_equal(first, second)
+    assert np.array_equal(second, query(twice, None))
 
 
 def test_texts_that_join_to_the_same_have_other_checksums():
