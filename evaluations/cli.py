@@ -16,6 +16,7 @@ from evaluations import commands
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.pipeline import BUILT_TRACKS
 from evaluations.systems.base import CACHE_BYTES
+from evaluations.systems.devices import PRECISIONS
 
 WRONG_INPUT = 2
 FAILED = 3
@@ -154,7 +155,10 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
 def _add_host(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write", type=Path, metavar="FILE", help="store it as this host's baseline")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
+    parser.add_argument(
+        "--precision", type=_precisions, default=("fp32",), metavar="LIST",
+        help="of the encoder: fp32 (the default), bf16, fp16, several with commas; none: leave it out",
+    )  # fmt: skip
     parser.add_argument("--query-threads", type=_positive, default=1, metavar="N")
     parser.set_defaults(run=commands.host)
 
@@ -194,6 +198,15 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
 
 def _add_metrics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", default="", metavar="LIST", help="beside the default ones: nDCG@20,AP")
+
+
+def _precisions(text: str) -> tuple[str, ...]:
+    found = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in found if name not in PRECISIONS]
+    if unknown:
+        known = ", ".join(PRECISIONS)
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no precision; give some of {known}, or none")
+    return found
 
 
 def _positive(text: str) -> int:

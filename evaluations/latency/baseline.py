@@ -6,7 +6,7 @@ begin with one and be compared with the stored one.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,13 +24,17 @@ from evaluations.latency.host import HostProfile
 from evaluations.latency.references import BM25, ENCODER, SCAN
 from evaluations.latency.schedule import CHUNK, LEAST_WARMUP, query_order
 from evaluations.latency.statistics import calibrated
-from evaluations.systems.abilities import QueryPath
+from evaluations.systems.abilities import EXACT_ENGINE, QueryPath
 
 SCHEMA = 1
 K = 10
 LEAST_CHUNKS = 5
 LEAST_NS = 1_000_000_000
 SEED = 60
+# Whose versions decide what a reference takes on one machine, beside our own.
+DECIDING = (
+    "python", "numpy", "numba", "PyStemmer", "torch", "transformers", "tokenizers", "sentence-transformers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,28 @@ def read_baseline(path: Path) -> Baseline:
 def key_of(name: str, path: QueryPath, threads: int) -> str:
     """A reference with what else decides its time: `bm25 cpu 1`, `encoder cpu 1 bf16`."""
     reference = name.partition(" ")[0]  # of `encoder bf16`, beside an `encoder` of another precision
-    precision = f" {path.precision}" if reference == ENCODER else ""
-    return f"{reference} {path.device} {threads}{precision}"
+    return reference_key(reference, path.device, threads, path.precision)
 
 
-def calibration_paths(device: str, precision: str) -> dict[str, QueryPath]:
-    """All references, BM25 over `mini`. The encoder is left out where its model is not here."""
+def reference_key(reference: str, device: str, threads: int, precision: str = "") -> str:
+    """`reference`: BM25, SCAN or ENCODER, of which the precision counts alone."""
+    return f"{reference} {device} {threads}" + (f" {precision}" if reference == ENCODER else "")
+
+
+def deciding_versions(versions: Mapping[str, str]) -> dict[str, str]:
+    """Of a host profile's versions, and of the references and their search, those that must be equal.
+
+    Times that were measured with others say something of these, and nothing of the machine.
+    """
+    known = {name: versions[name] for name in DECIDING if name in versions}
+    return {**known, "search": EXACT_ENGINE, "references": references.DESCRIPTION}
+
+
+def calibration_paths(device: str, precisions: Sequence[str]) -> dict[str, QueryPath]:
+    """BM25 over `mini`, the scan, and an encoder of each precision, left out where its model is not here."""
     found = {BM25: mini_bm25(), SCAN: references.scan_path(device, K)}
-    encoder = references.encoder_path(device, precision)
-    return found if encoder is None else {**found, ENCODER: encoder}
+    encoders = {f"{ENCODER} {each}": references.encoder_path(device, each) for each in precisions}
+    return found | {name: path for name, path in encoders.items() if path is not None}
 
 
 def calibrate(paths: Mapping[str, QueryPath], threads: int) -> dict[str, float]:

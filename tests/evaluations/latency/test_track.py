@@ -6,7 +6,7 @@ import pytest
 
 from evaluations import cli, pipeline
 from evaluations.datasets import load
-from evaluations.latency.baseline import Baseline, read_baseline
+from evaluations.latency.baseline import Baseline, calibration_paths, key_of, read_baseline
 from evaluations.latency.harness import empty_path
 from evaluations.latency.host import host_profile
 from evaluations.latency.schedule import Schedule
@@ -112,6 +112,28 @@ def test_the_command_host_shows_the_profile_and_writes_a_baseline_that_a_session
     stored = read_baseline(file)
     assert stored.host == host_profile().hash
     assert set(stored.times_ms) == {"bm25 cpu 1 p50", "bm25 cpu 1 mean"}
+
+
+def test_the_command_host_measures_an_encoder_of_each_precision_that_is_asked_for(monkeypatch, capsys):
+    asked = []
+    paths = {"bm25": empty_path()}
+    monkeypatch.setattr("evaluations.commands.calibration_paths", lambda *given: asked.append(given) or paths)
+    for given in ([], ["--precision", "fp32,bf16"], ["--precision", "none"]):
+        assert cli.main(["host", "--device", "cpu", *given]) == 0
+    assert asked == [("cpu", ("fp32",)), ("cpu", ("fp32", "bf16")), ("cpu", ())]
+    assert cli.main(["host", "--precision", "bf17"]) == 2
+    assert "'bf17' is no precision" in capsys.readouterr().err
+
+
+def test_encoders_of_several_precisions_have_keys_of_their_own(monkeypatch):
+    scan = replace(empty_path(), device="cuda")
+    encoders = {each: replace(empty_path(), device="cuda", precision=each) for each in ("fp32", "bf16")}
+    monkeypatch.setattr("evaluations.latency.baseline.mini_bm25", empty_path)
+    monkeypatch.setattr("evaluations.latency.references.scan_path", lambda *_: scan)
+    monkeypatch.setattr("evaluations.latency.references.encoder_path", lambda _, each: encoders[each])
+    found = calibration_paths("cuda", ("fp32", "bf16"))
+    keys = {key_of(name, path, 1) for name, path in found.items()}
+    assert keys == {"bm25 cpu 1", "scan cuda 1", "encoder cuda 1 fp32", "encoder cuda 1 bf16"}
 
 
 def test_a_baseline_that_is_not_there_is_refused_before_anything_runs(tmp_path, capsys):
