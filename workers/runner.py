@@ -27,6 +27,7 @@ from leaderboard.submissions.sweeps import workload
 
 from . import calibration, evaluator, host, reports, workspace
 from .evaluator import Limits, Watcher
+from .needs import needs_of
 from .prepare import FETCHED, WANTED
 from .sandbox import Step
 
@@ -90,7 +91,8 @@ def load_job(claim: Claim, folder: Path) -> Job:
 def run(job: Job, watcher: Watcher) -> Report:
     """Evaluate, and leave the artefacts in `job.scored`.
 
-    Raises EvaluationError (the submitter's), EvaluationFailed (ours), and what `watcher.check` raises.
+    Raises EvaluationError (the submitter's), EvaluationFailed (ours), HostUnfit of a latency session, and
+    what `watcher.check` raises.
     """
     watcher.check()
     watcher.progress("loading", None)
@@ -99,7 +101,7 @@ def run(job: Job, watcher: Watcher) -> Report:
     _write_json(job.folder / SYSTEM, system(job))
     watcher.progress(WAITING, None)
     with host.turn(alone=job.is_latency, check=watcher.check):
-        _measure(job, watcher, _limits(job))  # from here on: what it waited for others is not its own time
+        _measure(job, watcher)
     return reports.publishable(read_report(job.scored), job.claim, job.submission, job.dataset)
 
 
@@ -107,16 +109,26 @@ def _limits(job: Job) -> Limits:
     return Limits.of_settings(workload(job.revision.kind, job.sweeps))
 
 
-def _measure(job: Job, watcher: Watcher, limits: Limits) -> None:
+def _measure(job: Job, watcher: Watcher) -> None:
     if job.is_latency:
-        watcher.progress("calibrating", None)
-        calibration.write_baseline(job.folder, job.submission.device, watcher, limits)
+        _measure_latency(job, watcher)
+        return
+    limits = _limits(job)  # from here on: what it waited for others is not its own time
     watcher.progress("loading", None)
     evaluator.run(measure_step(job), job.folder, watcher, limits)
     _accept(job)
-    if not job.is_latency:
-        watcher.progress("scoring", None)
-        evaluator.run(score_step(job), job.folder, watcher, limits)
+    watcher.progress("scoring", None)
+    evaluator.run(score_step(job), job.folder, watcher, limits)
+
+
+def _measure_latency(job: Job, watcher: Watcher) -> None:
+    watcher.progress("calibrating", None)
+    needs = needs_of(job.revision.parts, job.submission.device)
+    profile = calibration.write_baseline(job.folder, needs, watcher)
+    watcher.progress("loading", None)
+    evaluator.run(measure_step(job), job.folder, watcher, _limits(job))
+    _accept(job)
+    calibration.check_host(reports.host_of(read_report(job.scored)), profile)
 
 
 def wanted(job: Job) -> dict[str, Any]:

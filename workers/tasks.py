@@ -52,8 +52,9 @@ def attempt(claim: Claim) -> None:
             results.commit(claim, report, stored)
     except ShuttingDown:
         lifecycle.release(claim)
-    except calibration.TooNoisy as noisy:
-        lifecycle.reject(claim, noisy.profile, noisy.reason)
+    except calibration.HostUnfit as unfit:
+        logger.info("submission %s: rejected: %s", claim.submission_id, unfit.reason)
+        lifecycle.reject(claim, unfit.profile, unfit.reason)
     except EvaluationError as error:
         logger.warning("submission %s: %s", claim.submission_id, error)
         lifecycle.fail(claim, error.code, error.message)

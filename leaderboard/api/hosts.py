@@ -10,7 +10,7 @@ from rest_framework.generics import GenericAPIView, ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from leaderboard.hosts import queries, registry
+from leaderboard.hosts import queries
 from leaderboard.hosts.models import BaselineCheck, Calibration, HostProfile, Worker
 
 from .schema import errors
@@ -51,11 +51,14 @@ class BaselineCheckSerializer(serializers.ModelSerializer[BaselineCheck]):
 class CalibrationSerializer(serializers.ModelSerializer[Calibration]):
     class Meta:
         model = Calibration
-        fields = ["times_ms", "rejected", "is_retired", "measured_at"]
+        fields = ["times_ms", "versions", "jumps", "rejected", "is_retired", "measured_at"]
 
 
 class HostDetailSerializer(serializers.Serializer[Any]):
-    """`baseline_ms`: what a session's references are held against, by reference."""
+    """`baseline_ms`: what a session's references are held against, by reference.
+
+    `calibrations`: those that it is made of, newest first; `rejected`: how many were not good enough.
+    """
 
     hash = serializers.CharField()
     title = serializers.CharField()
@@ -63,6 +66,8 @@ class HostDetailSerializer(serializers.Serializer[Any]):
     workers = WorkerSerializer(many=True)
     checks = BaselineCheckSerializer(many=True)
     calibrations = CalibrationSerializer(many=True)
+    rejected = serializers.IntegerField()
+    last_rejected = CalibrationSerializer(allow_null=True)
     baseline_ms = serializers.DictField(child=serializers.FloatField())
 
 
@@ -84,13 +89,13 @@ class HostDetail(GenericAPIView[Any]):
         filters=False,
     )
     def get(self, request: Request, profile: str) -> Response:
-        """One machine: its facts, workers, reproduced scores and calibrations, newest first."""
+        """One machine: its facts, workers, reproduced scores and calibrations."""
         try:
             found = queries.host(profile)
         except HostProfile.DoesNotExist as error:
             raise NotFound("There is no such host.") from error
         facts = {name: getattr(found.profile, name) for name in ("hash", "title", "facts")}
-        rows = {name: getattr(found, name) for name in ("workers", "checks", "calibrations")}
-        return Response(
-            self.get_serializer({**facts, **rows, "baseline_ms": registry.baseline(profile)}).data
-        )
+        names = ("workers", "checks", "calibrations", "rejected", "last_rejected", "baseline_ms")
+        rows = {name: getattr(found, name) for name in names}
+        rows["calibrations"] = found.calibrations[: queries.SHOWN_CALIBRATIONS]
+        return Response(self.get_serializer({**facts, **rows}).data)

@@ -36,10 +36,14 @@ class BaselineCheckAdmin(ReadOnlyAdmin):
 
 @admin.register(Calibration)
 class CalibrationAdmin(ReadOnlyAdmin):
-    list_display = ("profile", "measured_at", "rejected", "is_retired")
+    list_display = ("profile", "measured_at", "rejected", "jumped", "is_retired")
     list_filter = ("is_retired",)
     list_select_related = ("profile",)
     actions = ("retire",)
+
+    @admin.display(description="jumped")
+    def jumped(self, calibration: Calibration) -> str:
+        return shortened(", ".join(calibration.jumps))
 
     @admin.action(description="Retire: sessions are held against what follows", permissions=["operate"])
     def retire(self, request: HttpRequest, chosen: QuerySet[Calibration]) -> None:

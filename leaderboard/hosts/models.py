@@ -91,6 +91,12 @@ class Calibration(models.Model):
     times_ms = models.JSONField(
         default=dict, help_text="Reference, device, threads, precision and statistic to milliseconds."
     )
+    versions = models.JSONField(
+        default=dict, help_text="Of what decides the times: it counts where all of these are in use."
+    )
+    jumps = models.JSONField(
+        default=dict, help_text="Times far from the median so far: that median, milliseconds."
+    )
     rejected = models.TextField(blank=True, help_text="Why it does not count; empty: it counts.")
     is_retired = models.BooleanField(
         default=False, help_text="Counts no more: the machine changed, and its profile does not tell."

@@ -1,6 +1,6 @@
 """What pages and REST read of the machines that measure; each read is a fixed number of queries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +13,17 @@ from .registry import GONE_AFTER_SECONDS
 
 SHOWN_WORKERS = 20
 SHOWN_CHECKS = 20
-SHOWN_CALIBRATIONS = 60
+SHOWN_TIMES = 8  # of each reference
+SHOWN_CALIBRATIONS = 60  # over REST
+
+
+@dataclass(frozen=True)
+class PastTime:
+    """What a calibration found, ms. `jump`: how far from the median before it, a share; None: near it."""
+
+    calibration: Calibration
+    ms: float
+    jump: float | None
 
 
 @dataclass(frozen=True)
@@ -22,17 +32,31 @@ class ReferenceTime:
 
     reference: str
     median_ms: float
-    history: Sequence[tuple[Calibration, float]]
+    history: Sequence[PastTime]
 
 
 @dataclass(frozen=True)
 class Host:
-    """Everything the page of one machine shows."""
+    """Everything the page of one machine shows.
+
+    `calibrations`: all that the baseline is made of, newest first. Beside them, how many were `rejected`.
+    """
 
     profile: HostProfile
     workers: Sequence[Worker]
     checks: Sequence[BaselineCheck]
     calibrations: Sequence[Calibration]
+    rejected: int
+    last_rejected: Calibration | None
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Of what decides the times, when the baseline's calibrations were made."""
+        return self.calibrations[0].versions if self.calibrations else {}
+
+    @property
+    def baseline_ms(self) -> dict[str, float]:
+        return registry.medians(self.calibrations)
 
 
 def alive(prefix: str = "") -> Q:
@@ -52,23 +76,29 @@ def hosts() -> QuerySet[HostProfile]:
 
 
 def host(profile_hash: str) -> Host:
-    """Raises HostProfile.DoesNotExist. Four queries."""
+    """Raises HostProfile.DoesNotExist. Six queries."""
     profile = HostProfile.objects.get(pk=profile_hash)
+    rejected = profile.calibrations.exclude(rejected="")
     return Host(
         profile,
         list(profile.workers.all()[:SHOWN_WORKERS]),
         list(profile.checks.all()[:SHOWN_CHECKS]),
-        list(profile.calibrations.all()[:SHOWN_CALIBRATIONS]),
+        registry.counted(profile.hash),
+        rejected.count(),
+        rejected.first(),
     )
 
 
 def reference_times(found: Host) -> list[ReferenceTime]:
-    """Of the calibrations that count, by reference. One query, for the medians."""
-    history: dict[str, list[tuple[Calibration, float]]] = {}
+    """Of the calibrations that the baseline is made of, by reference. No query."""
+    history: dict[str, list[PastTime]] = {}
     for calibration in found.calibrations:
-        if not calibration.rejected and not calibration.is_retired:
-            for reference, value in calibration.times_ms.items():
-                history.setdefault(reference, []).append((calibration, float(value)))
-    medians = registry.baseline(found.profile.hash)
-    known = sorted(name for name in history if name in medians)
-    return [ReferenceTime(name, medians[name], history[name]) for name in known]
+        for reference, value in calibration.times_ms.items():
+            history.setdefault(reference, []).append(_past(calibration, reference, float(value)))
+    medians = sorted(found.baseline_ms.items())
+    return [ReferenceTime(name, ms, history[name][:SHOWN_TIMES]) for name, ms in medians]
+
+
+def _past(calibration: Calibration, reference: str, ms: float) -> PastTime:
+    before = calibration.jumps.get(reference)
+    return PastTime(calibration, ms, ms / before - 1 if before else None)

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from statistics import median
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from .models import BaselineCheck, Calibration, HostProfile, Worker
@@ -15,6 +15,8 @@ from .models import BaselineCheck, Calibration, HostProfile, Worker
 CHECK_HOLDS = timedelta(days=1)
 CALIBRATION_HOLDS = timedelta(days=1)
 CALIBRATIONS_CONSIDERED = 15  # a slow drift moves their median, one odd day does not
+CALIBRATIONS_READ = 200  # newest first, in which the considered ones of each reference are looked for
+JUMP = 0.10  # from the median so far; a session's references may be as far off
 GONE_AFTER_SECONDS = 120  # a worker that was killed says nothing
 
 
@@ -119,25 +121,65 @@ def record_check(identity: Identity, found: Reproduction) -> None:
     )
 
 
-def record_calibration(profile: str, times_ms: Mapping[str, float], rejected: str = "") -> None:
+def record_calibration(
+    profile: str,
+    times_ms: Mapping[str, float],
+    rejected: str = "",
+    versions: Mapping[str, str] | None = None,
+) -> None:
+    """`rejected`: why it does not count. `versions`: of what decides the times; it counts for equal ones."""
+    known = dict(versions or {})
     Calibration.objects.create(
-        profile_id=profile, times_ms=dict(times_ms), rejected=rejected[:2000], measured_at=Now()
+        profile_id=profile,
+        times_ms=dict(times_ms),
+        versions=known,
+        jumps={} if rejected else _jumps(times_ms, baseline(profile, known)),
+        rejected=rejected[:2000],
+        measured_at=Now(),
     )
 
 
-def calibration_is_due(profile: str) -> bool:
-    """Whether a day has passed since the last one that counts; one on a noisy machine is tried again."""
-    recent = Calibration.objects.filter(
-        profile=profile, rejected="", is_retired=False, measured_at__gt=Now() - CALIBRATION_HOLDS
-    )
-    return not recent.exists()
+def _jumps(times_ms: Mapping[str, float], so_far: Mapping[str, float]) -> dict[str, float]:
+    """The medians that times are too far from: the machine changed, or its day is an odd one."""
+    both = times_ms.keys() & so_far.keys()
+    return {name: so_far[name] for name in sorted(both) if abs(times_ms[name] / so_far[name] - 1) > JUMP}
 
 
-def baseline(profile: str) -> dict[str, float]:
+def calibration_is_due(profile: str, references: Collection[str], versions: Mapping[str, str]) -> bool:
+    """Whether one of these, as `encoder cpu 1 bf16`, is in none of the last day's that count."""
+    recent = _that_count(profile).filter(measured_at__gt=Now() - CALIBRATION_HOLDS)
+    counted = [each for each in recent if each.versions == dict(versions)]
+    known = {time.rpartition(" ")[0] for calibration in counted for time in calibration.times_ms}
+    return not known.issuperset(references)
+
+
+def counted(profile: str, versions: Mapping[str, str] | None = None) -> list[Calibration]:
+    """The calibrations that count, newest first. `versions` None: those of the newest one."""
+    found = list(_that_count(profile).order_by("-measured_at")[:CALIBRATIONS_READ])
+    wanted = found[0].versions if versions is None and found else dict(versions or {})
+    return [calibration for calibration in found if calibration.versions == wanted]
+
+
+def _that_count(profile: str) -> QuerySet[Calibration]:
+    return Calibration.objects.filter(profile=profile, rejected="", is_retired=False)
+
+
+def baseline(profile: str, versions: Mapping[str, str] | None = None) -> dict[str, float]:
     """Reference to its median over the calibrations that count, milliseconds; empty without one."""
-    counted = Calibration.objects.filter(profile=profile, rejected="", is_retired=False)
+    return medians(counted(profile, versions))
+
+
+def medians(newest_first: Iterable[Calibration]) -> dict[str, float]:
+    """Of each time's last fifteen."""
     found: dict[str, list[float]] = {}
-    for calibration in counted.order_by("-measured_at")[:CALIBRATIONS_CONSIDERED]:
+    for calibration in newest_first:
         for reference, value in calibration.times_ms.items():
             found.setdefault(reference, []).append(float(value))
-    return {reference: median(values) for reference, values in found.items()}
+    return {reference: _median(values[:CALIBRATIONS_CONSIDERED]) for reference, values in found.items()}
+
+
+def _median(newest_first: Sequence[float]) -> float:
+    """Of an even number the older of the two in the middle, so that a second one alone moves nothing."""
+    places = sorted(range(len(newest_first)), key=newest_first.__getitem__)
+    middle = places[(len(places) - 1) // 2 : len(places) // 2 + 1]
+    return newest_first[max(middle)]

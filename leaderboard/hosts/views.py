@@ -19,9 +19,11 @@ def host(request: HttpRequest, profile: str) -> HttpResponse:
         found = queries.host(profile)
     except HostProfile.DoesNotExist as error:
         raise Http404 from error
+    times = queries.reference_times(found)
     context = {
         "host": found,
-        "times": queries.reference_times(found),
+        "times": times,
+        "has_jumps": any(past.jump is not None for time in times for past in time.history),
         "now_alive": set(found.profile.workers.filter(queries.alive()).values_list("pk", flat=True)),
     }
     return render(request, "hosts/host.html", context)

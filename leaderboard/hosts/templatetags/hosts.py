@@ -38,5 +38,11 @@ def commas(text: str) -> str:
 
 
 @register.filter
+def off(share: float) -> str:
+    """`+25 %`, of a share."""
+    return f"{share:+.0%}".replace("%", " %")
+
+
+@register.filter
 def milliseconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f} ms"

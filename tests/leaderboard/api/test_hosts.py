@@ -25,12 +25,15 @@ def test_one_machine_has_its_workers_checks_and_calibrations(anonymous: APIClien
     registry.quarantine(me.name, "bm25 differs")
     registry.record_check(me, Reproduction("bm25", "nDCG@10", 0.65, 0.001, 0.6))
     registry.record_calibration(me.profile, {"bm25 cpu 1": 0.5})
+    registry.record_calibration(me.profile, {}, rejected="the scan was apart")
     answer = anonymous.get("/api/v1/hosts/abc123abc123/").json()
     assert [(each["status"], each["reason"]) for each in answer["workers"]] == [
         ("quarantined", "bm25 differs")
     ]
     assert [(each["outcome"], each["measured"]) for each in answer["checks"]] == [("failed", 0.6)]
     assert answer["baseline_ms"] == {"bm25 cpu 1": 0.5}
+    assert [each["times_ms"] for each in answer["calibrations"]] == [{"bm25 cpu 1": 0.5}]
+    assert (answer["rejected"], answer["last_rejected"]["rejected"]) == (1, "the scan was apart")
 
 
 def test_a_machine_nobody_knows_is_404(anonymous: APIClient) -> None:
