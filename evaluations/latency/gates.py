@@ -48,9 +48,18 @@ def ratio_gate(blocks: float) -> Gate:
     return _limited("ratio variation", blocks, RATIO_LIMIT, problem)
 
 
-def baseline_gates(found: Mapping[str, float], stored: Mapping[str, float] | None, why: str) -> list[Gate]:
-    """Times in ms by reference and statistic. `why`: why nothing is stored, where `stored` is None."""
-    return [_baseline_gate(name, time, stored, why) for name, time in found.items()]
+def baseline_gates(found: Mapping[str, float], stored: Mapping[str, float] | None) -> list[Gate]:
+    """Times in ms by reference and statistic. `stored` None: no baseline was given, so nothing is known.
+
+    Whoever gives a baseline wants the session held against it: what it lacks is no reason to let it pass.
+    """
+    return [_baseline_gate(name, time, stored) for name, time in found.items()]
+
+
+def foreign_baseline_gate(theirs: str, ours: str) -> Gate:
+    """Of a baseline of another host profile, which says nothing of this one."""
+    said = f"the baseline is of host profile {theirs}, this is {ours}; give one that was made here"
+    return Gate("host profile against baseline", "failed", said=said)
 
 
 def throttling_gate(name: str, times: Change) -> Gate:
@@ -72,11 +81,13 @@ def _shared_gate(others: Sequence[int] | None) -> Gate:
     return _limited("shared card", len(others), 0, f"{len(others)} other processes compute on the card")
 
 
-def _baseline_gate(name: str, time: float, stored: Mapping[str, float] | None, why: str) -> Gate:
+def _baseline_gate(name: str, time: float, stored: Mapping[str, float] | None) -> Gate:
     label = f"{name} against baseline"
-    if stored is None or name not in stored:
-        said = why if stored is None else f"the baseline has no {name}"
-        return Gate(label, "unknown", said=said)
+    if stored is None:
+        return Gate(label, "unknown", said="no baseline was given")
+    if name not in stored:
+        said = f"the baseline has no {name}; make one of the system's device and precision (host --write)"
+        return Gate(label, "failed", said=said)
     off = time / stored[name] - 1
     problem = f"the reference {name} was {time:.3g} ms, {off:+.0%} from its baseline of {stored[name]:.3g} ms"
     return _limited(label, abs(off), BASELINE_LIMIT, problem)

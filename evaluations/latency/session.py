@@ -146,11 +146,10 @@ def _variation_gate(name: str, recording: Recording) -> Gate:
 
 def _baseline_gates(session: Session, stored: Baseline | None) -> list[Gate]:
     if stored is None:
-        return gates.baseline_gates(session.calibration, None, "no baseline was given")
+        return gates.baseline_gates(session.calibration, None)
     if stored.host != session.host.hash:
-        why = f"the baseline is of host profile {stored.host}, this is {session.host.hash}"
-        return gates.baseline_gates(session.calibration, None, why)
-    return gates.baseline_gates(session.calibration, stored.times_ms, "")
+        return [gates.foreign_baseline_gate(stored.host, session.host.hash)]
+    return gates.baseline_gates(session.calibration, stored.times_ms)
 
 
 def _documents(dataset: Dataset) -> Documents:

@@ -58,25 +58,36 @@ def test_a_ratio_that_varies_by_more_than_three_percent_rejects(levels, state):
     [(12.0, "passed"), (13.1, "passed"), (13.3, "failed"), (10.9, "passed"), (10.7, "failed")],
 )
 def test_a_reference_whose_median_is_more_than_a_tenth_off_its_baseline_rejects(scan_ms, state):
-    (gate,) = gates.baseline_gates({"scan cpu 1 p50": scan_ms}, BASELINE, "")
+    (gate,) = gates.baseline_gates({"scan cpu 1 p50": scan_ms}, BASELINE)
     assert gate.state == state
 
 
 @pytest.mark.parametrize(("mean_ms", "state"), [(12.0, "passed"), (13.8, "failed"), (37.0, "failed")])
 def test_a_reference_whose_mean_alone_is_off_rejects_too(mean_ms, state):
     found = {"scan cpu 1 p50": 12.0, "scan cpu 1 mean": mean_ms}
-    assert [gate.state for gate in gates.baseline_gates(found, BASELINE, "")] == ["passed", state]
+    assert [gate.state for gate in gates.baseline_gates(found, BASELINE)] == ["passed", state]
 
 
 def test_without_a_baseline_nothing_is_known_and_nothing_is_rejected():
-    found = gates.baseline_gates({"scan cpu 1 p50": 99.0}, None, "no baseline was given")
+    found = gates.baseline_gates({"scan cpu 1 p50": 99.0}, None)
     assert [(gate.state, gate.said) for gate in found] == [("unknown", "no baseline was given")]
     assert gates.rejection(found) is None
 
 
-def test_a_reference_that_the_baseline_lacks_is_unknown():
-    (gate,) = gates.baseline_gates({"encoder cpu 1 bf16 p50": 5.0}, BASELINE, "")
-    assert (gate.state, gate.said) == ("unknown", "the baseline has no encoder cpu 1 bf16 p50")
+def test_a_reference_that_a_given_baseline_lacks_rejects_and_says_how_to_have_it():
+    found = gates.baseline_gates({"encoder cpu 1 bf16 p50": 5.0, "scan cpu 1 p50": 12.0}, BASELINE)
+    assert [gate.state for gate in found] == ["failed", "passed"]
+    assert gates.rejection(found) == (
+        "the baseline has no encoder cpu 1 bf16 p50;"
+        " make one of the system's device and precision (host --write)"
+    )
+
+
+def test_a_baseline_of_another_host_rejects():
+    gate = gates.foreign_baseline_gate("aaaaaaaaaaaa", "bbbbbbbbbbbb")
+    assert gates.rejection([gate]) == (
+        "the baseline is of host profile aaaaaaaaaaaa, this is bbbbbbbbbbbb; give one that was made here"
+    )
 
 
 @pytest.mark.parametrize(("times", "state"), [(0, "passed"), (1, "failed"), ("unknown", "unknown")])
@@ -101,7 +112,7 @@ def test_a_rejection_names_every_gate_that_failed_with_its_figures():
     checked = [
         gates.variation_gate("bm25", 0.02, 0.03),
         gates.variation_gate("scan", 0.084, 0.03),
-        *gates.baseline_gates({"scan cpu 1 p50": 18.0}, BASELINE, ""),
+        *gates.baseline_gates({"scan cpu 1 p50": 18.0}, BASELINE),
     ]
     assert gates.rejection(checked) == (
         "the p50 of the reference scan varied by 8.4% between blocks (limit 5%); "

@@ -164,11 +164,18 @@ def test_a_calibration_has_five_chunks_and_goes_on_for_a_second(monkeypatch):
     assert time.perf_counter() - started >= 1.0
 
 
-def test_a_baseline_of_another_host_says_nothing(lexical):
+def test_a_baseline_of_another_host_fails_instead_of_passing_as_unknown(lexical):
     other = Baseline("0" * 12, {"bm25 cpu 1 p50": 1e-9, "bm25 cpu 1 mean": 1e-9}, "2026-01-01")
-    found = [gate for gate in session_gates(lexical, other) if gate.name.endswith("against baseline")]
-    assert {gate.state for gate in found} == {"unknown"}
-    assert all("host profile 000000000000" in gate.said for gate in found)
+    [gate] = [gate for gate in session_gates(lexical, other) if gate.name.endswith("against baseline")]
+    assert gate.state == "failed"
+    assert "host profile 000000000000" in gate.said
+
+
+def test_a_precision_that_the_baseline_lacks_fails_and_without_a_baseline_is_unknown(lexical):
+    bf16 = replace(lexical, calibration={"encoder cpu 1 bf16 p50": 5.0})
+    fp32 = Baseline(lexical.host.hash, {"encoder cpu 1 fp32 p50": 5.0}, "2026-01-01")
+    assert gate_states(bf16, fp32)["encoder cpu 1 bf16 p50 against baseline"] == "failed"
+    assert gate_states(bf16, None)["encoder cpu 1 bf16 p50 against baseline"] == "unknown"
 
 
 def test_host_threads_engine_and_loop_are_part_of_the_protocol(lexical, mini):
