@@ -21,6 +21,7 @@ from evaluations.tracks import Findings
 EXACT = "exact"
 _SEARCH = PARTS.index("search")
 _SECOND = 1e9
+SAID = 200  # characters of a foreign error that a report keeps
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class Approximate:
         }
 
 
+@dataclass(frozen=True)
+class _Subject:
+    path: QueryPath
+    vectors: Any
+    queries: Sequence[Any]
+    k: int
+
+
 def measure_engines(
     path: QueryPath,
     vectors: Callable[[], Any],
@@ -61,16 +70,44 @@ def measure_engines(
     """Those that are installed for the form of the system's index; queries are encoded once, before.
 
     Queries that have no vector, where vectors are given, are left out. `vectors` gives the documents', in the
-    order that `path` finds rows of.
+    order that `path` finds rows of. None is needed: one that fails is left out, and why is in the details
+    (`engines_failed`).
     """
     schedule = schedule or Schedule(block_s=0.0)
-    installed = [engine for engine in engines[path.index] if engine.is_installed]
-    if not installed:
+    chosen = installed(path, engines)
+    if not chosen:
         return Findings(details={"engines": []})
     encoded = [path.encode(path.tokenise(text)) for text in texts]
     subject = _Subject(path, vectors(), [query for query in encoded if query is not None], k)
-    found = [_measured(engine, subject, schedule).to_dict(schedule.seed) for engine in installed]
-    return Findings(details={"engines": found})
+    tried = {engine.name: _tried(engine, subject, schedule) for engine in chosen}
+    failed = {name: outcome for name, outcome in tried.items() if isinstance(outcome, str)}
+    found = [outcome for outcome in tried.values() if not isinstance(outcome, str)]
+    return Findings(details={"engines": found} | ({"engines_failed": failed} if failed else {}))
+
+
+def installed(path: QueryPath, engines: Mapping[IndexForm, Sequence[Engine]] = ENGINES) -> list[Engine]:
+    """For the form of the system's index; a system made of others has none."""
+    return [engine for engine in engines.get(path.index, ()) if engine.is_installed]
+
+
+def withheld(found: Findings, reason: str) -> Findings:
+    """None of the engines' figures: recall without a time would say nothing. The reason is in the details."""
+    return Findings(details={**found.details, "engines": [], "engines_withheld": reason})
+
+
+def _tried(engine: Engine, subject: _Subject, schedule: Schedule) -> dict[str, object] | str:
+    """Its figures, or why it has none: a session that was accepted does not end for an optional engine."""
+    try:
+        return _measured(engine, subject, schedule).to_dict(schedule.seed)
+    except BaseException as error:
+        if not _is_its_own(error):
+            raise
+        return f"{type(error).__name__}: {str(error)[:SAID]}"
+
+
+def _is_its_own(error: BaseException) -> bool:
+    """A Rust library's panic is no Exception, and neither is what ends the process, which must pass."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def recall(exact: Sequence[Found], found: Sequence[Found]) -> float:
@@ -82,14 +119,6 @@ def _shares(exact: Sequence[Found], found: Sequence[Found]) -> Iterator[float]:
     for truth, guess in zip(exact, found, strict=True):
         if len(truth.rows):
             yield len(set(truth.rows.tolist()) & set(guess.rows.tolist())) / len(truth.rows)
-
-
-@dataclass(frozen=True)
-class _Subject:
-    path: QueryPath
-    vectors: Any
-    queries: Sequence[Any]
-    k: int
 
 
 def _measured(engine: Engine, subject: _Subject, schedule: Schedule) -> Approximate:

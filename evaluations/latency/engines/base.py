@@ -1,9 +1,10 @@
 """What an approximate engine is."""
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from evaluations.search.found import Found
@@ -32,8 +33,15 @@ class Engine:
 
     @property
     def is_installed(self) -> bool:
-        return importlib.util.find_spec(self.module) is not None
+        try:
+            return importlib.util.find_spec(self.module) is not None
+        except ValueError:  # something else has that name in this process, and came from no file
+            return False
 
     @property
     def version(self) -> str:
-        return version(self.package)
+        """The package's, or where the module comes from another one (conda, own builds) the module's word."""
+        try:
+            return version(self.package)
+        except PackageNotFoundError:
+            return str(getattr(importlib.import_module(self.module), "__version__", "unknown"))

@@ -19,12 +19,15 @@ from evaluations.search.found import Found
 
 QUERY_CUT, HEAP_FACTOR = 10, 0.8  # as its authors' examples
 BLOCK = 65_536  # documents given to it at once
+MOST_TERMS = 65_535  # of its usual form, which keeps a term in 16 bits
 
 
 def _build(documents: "csr_array[Any]", k: int, threads: int) -> Served:
     import seismic
 
-    dataset = seismic.SeismicDataset(dim=int(documents.shape[1]))
+    terms = int(documents.shape[1])
+    large = terms > MOST_TERMS
+    dataset = (seismic.SeismicDatasetLV if large else seismic.SeismicDataset)(dim=terms)
     for start in range(0, documents.shape[0], BLOCK):
         block = documents[start : start + BLOCK]
         names = [str(row) for row in range(start, start + block.shape[0])]
@@ -32,7 +35,8 @@ def _build(documents: "csr_array[Any]", k: int, threads: int) -> Served:
             names, block.indices.astype(np.int64), block.data, block.indptr.astype(np.int64)
         )
     with _silenced():
-        index = seismic.SeismicIndex.build_from_dataset(dataset, num_threads=threads)
+        form = seismic.SeismicIndexLV if large else seismic.SeismicIndex
+        index = form.build_from_dataset(dataset, num_threads=threads)
         size = _disk_bytes(index)
     text = seismic.get_seismic_string()
     return Served(lambda query: _search(index, query, k, text), size)
