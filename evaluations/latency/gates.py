@@ -8,18 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from evaluations.latency.conditions import UNKNOWN, Change
+from evaluations.latency.card import Look
+from evaluations.latency.conditions import Change
 
 VARIATION_LIMIT = 0.05
 BASELINE_LIMIT = 0.10
 RATIO_LIMIT = 0.03
+OVERHEAD_LIMIT_US = 20.0
 
 State = Literal["passed", "failed", "unknown"]
 
 
 @dataclass(frozen=True)
 class Gate:
-    """`measured` and `limit` are shares, or counts; `said`: why it failed, or why nothing is known."""
+    """`measured`, `limit`: shares, counts or microseconds. `said`: why it failed, or why nothing is known."""
 
     name: str
     state: State
@@ -32,8 +34,9 @@ class Gate:
 
 
 def rejection(gates: Sequence[Gate]) -> str | None:
-    """Why the session is rejected: every gate that failed; None where none did."""
-    return "; ".join(gate.said for gate in gates if gate.state == "failed") or None
+    """Why the session is rejected: each that failed, what two say alike once; None where none did."""
+    said = dict.fromkeys(gate.said for gate in gates if gate.state == "failed")
+    return "; ".join(said) or None
 
 
 def variation_gate(name: str, p50: float, mean: float) -> Gate:
@@ -48,12 +51,24 @@ def ratio_gate(blocks: float) -> Gate:
     return _limited("ratio variation", blocks, RATIO_LIMIT, problem)
 
 
-def baseline_gates(found: Mapping[str, float], stored: Mapping[str, float] | None) -> list[Gate]:
+def overhead_gate(microseconds: float) -> Gate:
+    """The p50 of an empty system's queries: what the harness adds to every time."""
+    name, limit = "harness overhead", OVERHEAD_LIMIT_US
+    if microseconds < limit:
+        return Gate(name, "passed", microseconds, limit)
+    said = f"the harness took {microseconds:.1f} µs of a query with an empty system (limit {limit:.0f})"
+    return Gate(name, "failed", microseconds, limit, said)
+
+
+def baseline_gates(
+    found: Mapping[str, float], stored: Mapping[str, float] | None, when: str = ""
+) -> list[Gate]:
     """Times in ms by reference and statistic. `stored` None: no baseline was given, so nothing is known.
 
     Whoever gives a baseline wants the session held against it: what it lacks is no reason to let it pass.
+    `when`: of which calibration they are, where it is not a session's first, as `after the loop`.
     """
-    return [_baseline_gate(name, time, stored) for name, time in found.items()]
+    return [_baseline_gate(name, time, stored, when) for name, time in found.items()]
 
 
 def foreign_baseline_gate(theirs: str, ours: str) -> Gate:
@@ -63,33 +78,48 @@ def foreign_baseline_gate(theirs: str, ours: str) -> Gate:
 
 
 def throttling_gate(name: str, times: Change) -> Gate:
-    """`times`: how often a processor was slowed down, or our share of it used up, during the session."""
+    """`times`: how often a processor was slowed down, or our share of it used up, meanwhile."""
     if isinstance(times, str):
         return Gate(name, "unknown", said=f"{name} cannot be read here")
-    return _limited(name, times, 0, f"{name}: {times} times during the session")
+    return _limited(name, times, 0, f"{name}: {times} times while it was measured")
 
 
-def card_gates(others: Sequence[int] | None, throttled: bool | None) -> list[Gate]:
-    """Of a session on a card. `others`: processes beside ours that compute on one."""
-    slowed = UNKNOWN if throttled is None else int(throttled)
-    return [_shared_gate(others), throttling_gate("card throttling", slowed)]
+def processor_gates(conditions: Mapping[str, Change]) -> list[Gate]:
+    """Of what `Counters` counted."""
+    return [
+        throttling_gate("thermal throttling", conditions["thermal_throttles"]),
+        throttling_gate("quota throttling", conditions["quota_throttles"]),
+    ]
 
 
-def _shared_gate(others: Sequence[int] | None) -> Gate:
-    if others is None:
-        return Gate("shared card", "unknown", said="who else uses the card cannot be read here")
-    return _limited("shared card", len(others), 0, f"{len(others)} other processes compute on the card")
+def card_gates(looks: Sequence[Look]) -> list[Gate]:
+    """Of a session on a card. A look that saw something decides; else all must have seen that nothing is."""
+    others = {process for look in looks for process in look.others or ()}
+    slowed = sum(look.throttled is True for look in looks)
+    return [
+        _seen("shared card", len(others), [look.others for look in looks],
+              f"{len(others)} other processes computed on the card", "who else uses the card"),
+        _seen("card throttling", slowed, [look.throttled for look in looks],
+              f"the card was slowed at {slowed} of {len(looks)} looks", "whether the card is slowed"),
+    ]  # fmt: skip
 
 
-def _baseline_gate(name: str, time: float, stored: Mapping[str, float] | None) -> Gate:
-    label = f"{name} against baseline"
+def _seen(name: str, count: int, each: Sequence[object], problem: str, what: str) -> Gate:
+    if count == 0 and (not each or None in each):
+        return Gate(name, "unknown", said=f"{what} cannot be read here")
+    return _limited(name, count, 0, problem)
+
+
+def _baseline_gate(name: str, time: float, stored: Mapping[str, float] | None, when: str) -> Gate:
+    label = f"{name} against baseline{when and f', {when}'}"
     if stored is None:
         return Gate(label, "unknown", said="no baseline was given")
     if name not in stored:
         said = f"the baseline has no {name}; make one of the system's device and precision (host --write)"
         return Gate(label, "failed", said=said)
     off = time / stored[name] - 1
-    problem = f"the reference {name} was {time:.3g} ms, {off:+.0%} from its baseline of {stored[name]:.3g} ms"
+    took = f"the reference {name} was {time:.3g} ms{when and f' {when}'}"
+    problem = f"{took}, {off:+.0%} from its baseline of {stored[name]:.3g} ms"
     return _limited(label, abs(off), BASELINE_LIMIT, problem)
 
 

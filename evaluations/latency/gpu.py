@@ -26,22 +26,29 @@ def cards() -> Cards:
     return Cards(tuple(row[0] for row in rows), rows[0][1] if rows else None)
 
 
-def others() -> list[int] | None:
-    """Other processes that compute on a card; None where the driver does not tell."""
-    lines = _ask("--query-compute-apps=pid")
-    if lines is None:
-        return None
-    found = [int(line) for line in lines if line.strip().isdigit()]
-    return [process for process in found if process != os.getpid()]
+def others(uuid: str) -> tuple[int, ...] | None:
+    """Other processes that compute on a card; to be asked while we do. None where the driver does not tell.
+
+    In a container it may number processes as the host does, or hide those outside: where we are not in its
+    list ourselves, it says nothing of others.
+    """
+    rows = _pairs("--query-compute-apps=gpu_uuid,pid")
+    found = {int(pid) for card, pid in rows if card == uuid and pid.isdigit()}
+    return tuple(sorted(found - {os.getpid()})) if os.getpid() in found else None
 
 
-def throttled() -> bool | None:
-    """Whether a card runs slower than it was asked to; None where the driver does not tell."""
-    lines = _ask("--query-gpu=clocks_event_reasons.active") or _ask(
-        "--query-gpu=clocks_throttle_reasons.active"
-    )
-    masks = [int(line, 16) for line in lines or [] if line.strip().lower().startswith("0x")]
+def throttled(uuid: str) -> bool | None:
+    """Whether a card now runs slower than it was asked to; None where the driver does not tell."""
+    newer, older = "clocks_event_reasons", "clocks_throttle_reasons"
+    rows = _pairs(f"--query-gpu=uuid,{newer}.active") or _pairs(f"--query-gpu=uuid,{older}.active")
+    masks = [int(mask, 16) for card, mask in rows if card == uuid and mask.lower().startswith("0x")]
     return any(mask & _THROTTLED for mask in masks) if masks else None
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """First and last cell of each line; empty where nothing is told."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in _ask(query) or []]
+    return [(row[0], row[-1]) for row in rows]
 
 
 def _ask(query: str) -> Sequence[str] | None:

@@ -17,7 +17,6 @@ Times = list[tuple[int, int, int]]
 
 PARTS = ("tokenise", "encode", "search")
 EMPTY = "empty"
-OVERHEAD_LIMIT_US = 20.0
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,12 @@ def alternate(
     *,
     clock: Clock = time.perf_counter_ns,
     on_queries_done: Callable[[int], None] = lambda _: None,
+    on_block_done: Callable[[], None] = lambda: None,
 ) -> dict[str, Recording]:
     """Times all contenders over the same queries, which each of them meets in chunks of its own.
 
-    `texts` are distinct. Every contender is warmed up first. Raises what a contender raises.
+    `texts` are distinct. Every contender is warmed up first. What `on_block_done` takes is in no time. Raises
+    what a contender raises.
     """
     order = query_order(len(texts), schedule.seed)
     warmup = [texts[place] for place in islice(order, schedule.warmup)]
@@ -78,6 +79,7 @@ def alternate(
             on_queries_done(len(chunk))
         for name, times in chunks.items():
             blocks[name].append(np.array(times, dtype=np.int64))
+        on_block_done()
     return {name: Recording(tuple(found)) for name, found in blocks.items()}
 
 

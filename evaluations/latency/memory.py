@@ -16,9 +16,12 @@ def peak_host_bytes() -> int | None:
     return next(found, None)
 
 
-def peak_card_bytes() -> int | None:
-    """Highest memory that tensors held on the card so far; None without a card."""
+def peak_card_bytes(device: str) -> int | None:
+    """Highest memory that tensors held on the card so far; None for a system on another device.
+
+    A machine with a card has systems on its processors too, and a 0 would say that these had used it.
+    """
     torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+    if device != "cuda" or torch is None or not torch.cuda.is_available():
         return None
     return int(torch.cuda.max_memory_allocated())

@@ -1,16 +1,19 @@
 """One session: a system and the references in turns, the gates, and what may then be published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from evaluations.datasets import Dataset, Documents
 from evaluations.errors import EvaluationError
-from evaluations.latency import baseline, gates, gpu, references
+from evaluations.latency import baseline, gates, references
 from evaluations.latency.baseline import Baseline
+from evaluations.latency.card import CardWatch, used_card
 from evaluations.latency.conditions import Change, Counters
 from evaluations.latency.gates import Gate
-from evaluations.latency.harness import EMPTY, Recording, alternate, empty_path
+from evaluations.latency.harness import EMPTY, Recording, alternate, empty_path, timed
 from evaluations.latency.host import HostProfile, host_profile
 from evaluations.latency.quiet import Quiet, quiet
 from evaluations.latency.references import BM25, SEARCHING, References
@@ -23,6 +26,7 @@ from evaluations.systems.abilities import QueryPath
 
 SYSTEM = "system"
 K = 10
+_US = 1e-3  # of a nanosecond
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,22 @@ class Settings:
 
 @dataclass(frozen=True)
 class Session:
-    """What was recorded, before anything is concluded from it."""
+    """What was recorded, before anything is concluded from it.
+
+    `calibrated`: the references as they are calibrated, BM25 over `mini`. `calibration`: milliseconds they
+    took before the loop, `calibration_after`: after it. `card`: None on a processor.
+    """
 
     path: QueryPath
     references: References
     settings: Settings
     recordings: Mapping[str, Recording]
+    calibrated: Mapping[str, QueryPath]
     calibration: Mapping[str, float]
+    calibration_after: Mapping[str, float]
     quiet: Quiet
     conditions: Mapping[str, Change]
+    card: CardWatch | None
     host: HostProfile
     distinct_queries: int
 
@@ -59,7 +70,7 @@ class Session:
             "k": self.settings.k,
             "engine": self.path.engine,
             "query_loop": str(self.settings.schedule) + ("; looped" if self.looped else ""),
-            "references": references.DESCRIPTION,
+            "references": self.references.description,
         }
 
     @property
@@ -88,8 +99,13 @@ class Session:
 
     @property
     def looped(self) -> bool:
-        """Whether some queries were timed more than once, since there are too few."""
-        return self.samples > self.distinct_queries
+        """Whether some timed queries had been met before, in the warm-up or timed, since they are few."""
+        return self.settings.schedule.warmup + self.samples > self.distinct_queries
+
+    @property
+    def overhead_us(self) -> float:
+        """What the harness took of a query, p50."""
+        return p50(np.concatenate([block.ravel() for block in self.recordings[EMPTY].totals])) * _US
 
 
 def record(
@@ -99,8 +115,9 @@ def record(
     progress: Progress,
     known: References | None = None,
 ) -> Session:
-    """Runs the references' calibration and then the timed loop. `known`: the references, if they are there.
+    """Runs the timed loop between two calibrations of the references. `known`: these, if they are there.
 
+    The second sees a load that began after the first and slowed all of the loop alike: no variation does.
     Raises EvaluationError `DATASET-CORPUS`.
     """
     host, texts = host_profile(), distinct_queries(dataset)
@@ -108,15 +125,26 @@ def record(
         found = known or references.references_for(path, _documents(dataset), settings.k, settings.threads)
         calibrated = {**found.paths, BM25: baseline.mini_bm25()}
     least = settings.schedule.blocks * settings.schedule.chunks * settings.schedule.chunk
+    card = CardWatch(used_card()) if path.device == "cuda" else None
     with progress.stage("timing", total=least), quiet(settings.threads) as still:
         before = Counters.read()
         calibration = baseline.calibrate(calibrated, settings.threads)
         recordings = alternate(
-            {SYSTEM: path, EMPTY: empty_path(), **found.paths},
-            texts, settings.schedule, on_queries_done=progress.advance,
+            {SYSTEM: path, EMPTY: empty_path(), **found.paths}, texts, settings.schedule,
+            on_queries_done=progress.advance, on_block_done=lambda: look_at(card, path, texts),
         )  # fmt: skip
+        after = baseline.calibrate(calibrated, settings.threads)
         conditions = Counters.read().since(before)
-    return Session(path, found, settings, recordings, calibration, still, conditions, host, len(texts))
+    return Session(
+        path, found, settings, recordings, calibrated, calibration, after, still, conditions, card, host,
+        len(texts),
+    )  # fmt: skip
+
+
+def look_at(card: CardWatch | None, path: QueryPath, texts: Sequence[str]) -> None:
+    """While it answers queries that are not timed."""
+    if card is not None:
+        card.look(lambda: timed(path, texts[:1]))
 
 
 def distinct_queries(dataset: Dataset) -> list[str]:
@@ -126,16 +154,15 @@ def distinct_queries(dataset: Dataset) -> list[str]:
 
 def session_gates(session: Session, stored: Baseline | None) -> list[Gate]:
     """Of the protocol's section on gates, in its order."""
-    conditions, paths = session.conditions, session.references.paths
+    paths = session.references.paths
     ratio_of_parts = session.matched_ratio or session.bm25_ratio
-    on_card = session.path.device == "cuda"
     return [
         *(_variation_gate(name, session.recordings[name]) for name in paths),
         *_baseline_gates(session, stored),
         gates.ratio_gate(ratio_of_parts.variation),
-        gates.throttling_gate("thermal throttling", conditions["thermal_throttles"]),
-        gates.throttling_gate("quota throttling", conditions["quota_throttles"]),
-        *(gates.card_gates(gpu.others(), gpu.throttled()) if on_card else ()),
+        *gates.processor_gates(session.conditions),
+        *(gates.card_gates(session.card.looks) if session.card else ()),
+        gates.overhead_gate(session.overhead_us),
     ]
 
 
@@ -145,11 +172,21 @@ def _variation_gate(name: str, recording: Recording) -> Gate:
 
 
 def _baseline_gates(session: Session, stored: Baseline | None) -> list[Gate]:
+    """Of both calibrations; what both say alike, of a baseline of another host, stands once."""
+    before = against_baseline(session, stored, session.calibration)
+    after = against_baseline(session, stored, session.calibration_after, "after the loop")
+    return [*before, *(gate for gate in after if gate not in before)]
+
+
+def against_baseline(
+    session: Session, stored: Baseline | None, calibration: Mapping[str, float], when: str = ""
+) -> list[Gate]:
+    """Of a calibration of the session's references. `when`: see `gates.baseline_gates`."""
     if stored is None:
-        return gates.baseline_gates(session.calibration, None)
+        return gates.baseline_gates(calibration, None, when)
     if stored.host != session.host.hash:
         return [gates.foreign_baseline_gate(stored.host, session.host.hash)]
-    return gates.baseline_gates(session.calibration, stored.times_ms)
+    return gates.baseline_gates(calibration, stored.times_ms, when)
 
 
 def _documents(dataset: Dataset) -> Documents:

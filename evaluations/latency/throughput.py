@@ -18,7 +18,8 @@ from evaluations.latency.statistics import P99_SAMPLES, points
 from evaluations.systems.abilities import Built, Indexed, QueryPath, Timed
 from evaluations.tracks import Findings, not_applicable
 
-DOCUMENTS = ("documents_per_second", "index_build_s", "index_resident_bytes", "index_disk_bytes")
+SIZES = ("index_resident_bytes", "index_disk_bytes")
+DOCUMENTS = ("documents_per_second", "index_build_s", *SIZES)
 _SECOND = 1e9
 
 
@@ -57,6 +58,13 @@ def measure_throughput(system: Timed, dataset: Dataset, k: int, plan: Plan) -> F
     return found | not_applicable("made of other systems, each of which has its own", *DOCUMENTS)
 
 
+def withheld(found: Findings, reason: str) -> Findings:
+    """Without what time decides: sizes stay, and so do the reasons of what is None anyway."""
+    metrics = {name: value if name in SIZES else None for name, value in found.metrics.items()}
+    reasons = {name: found.reasons.get(name, reason) for name, value in metrics.items() if value is None}
+    return Findings(metrics, reasons, {name: found.details[name] for name in {"making"} & set(found.details)})
+
+
 def _closed(rates: Mapping[int, float]) -> Findings:
     by_clients = {str(clients): rate for clients, rate in rates.items()}
     return Findings({"queries_per_second": rates[max(rates)]}, details={"closed_loop": by_clients})
@@ -75,7 +83,10 @@ def _under_load(paths: Sequence[QueryPath], texts: Sequence[str], most: float, p
 
 
 def _making(system: Indexed, documents: Documents, plan: Plan) -> Findings:
-    """Both by all cores: a corpus is encoded and indexed once, and nobody waits for one document."""
+    """Encoding is by all cores: a corpus is encoded once, and nobody waits for one document.
+
+    An index takes of them what its making can use: a dense one all, a sparse or a multi-vector one a single.
+    """
     cores = max(plan.clients)
     sample = _sample(documents.texts, plan) if isinstance(system, Built) else []
     with quiet(threads=cores, cores=cores):

@@ -6,11 +6,12 @@ from dataclasses import asdict
 import numpy as np
 
 from evaluations.datasets import Dataset
-from evaluations.latency import gates, search_alone
+from evaluations.latency import approximate, gates, search_alone, throughput
+from evaluations.latency.afterwards import checked
 from evaluations.latency.approximate import measure_engines
 from evaluations.latency.baseline import Baseline
 from evaluations.latency.gates import Gate
-from evaluations.latency.harness import EMPTY, PARTS, Recording
+from evaluations.latency.harness import PARTS, Recording
 from evaluations.latency.memory import peak_card_bytes, peak_host_bytes
 from evaluations.latency.session import (
     SYSTEM,
@@ -21,12 +22,12 @@ from evaluations.latency.session import (
     session_gates,
 )
 from evaluations.latency.statistics import P99_SAMPLES, Interval, block_variation, mean, p50, summary
-from evaluations.latency.throughput import measure_throughput
+from evaluations.latency.throughput import Plan, measure_throughput
 from evaluations.progress import Progress
 from evaluations.systems.abilities import KnowsQueries, QueryPath, Timed
 from evaluations.tracks import Findings
 
-_MS, _US = 1e-6, 1e-3  # of a nanosecond
+_MS = 1e-6  # of a nanosecond
 
 Value = float | int | None
 Named = tuple[str, Value, Interval | None]
@@ -37,21 +38,21 @@ def measure_latency(
 ) -> Findings:
     """Times an indexed system's way to the first k of a dataset's queries. `stored`: the host's baseline.
 
-    A session that fails a gate has `rejected` in its details, and no metric. Raises EvaluationError
-    `DATASET-CORPUS`.
+    A session that fails a gate has `rejected` in its details, and no metric. Throughput and engines have
+    gates of their own (see `afterwards`). Raises EvaluationError `DATASET-CORPUS`.
     """
     if isinstance(system, KnowsQueries):
         system.name_queries(dataset.queries)
     path = system.query_path(settings.k, settings.threads)
-    memory = _memory()  # before the references: what they hold is not the system's
+    memory = _memory(path)  # before the references: what they hold is not the system's
     session = record(path, dataset, settings, progress)
     found = findings(session, session_gates(session, stored)) | _without_vector(path, dataset)
     if "rejected" in found.details:
         return found
     with progress.stage("timing"):
         if settings.throughput is not None:
-            found |= memory | measure_throughput(system, dataset, settings.k, settings.throughput)
-        return found | _engines(system, path, dataset, settings) if settings.engines else found
+            found |= memory | _throughput(system, dataset, session, stored, settings.throughput)
+        return found | _engines(system, dataset, session, stored) if settings.engines else found
 
 
 def _without_vector(path: QueryPath, dataset: Dataset) -> Findings:
@@ -62,16 +63,31 @@ def _without_vector(path: QueryPath, dataset: Dataset) -> Findings:
     return Findings(details={"queries_without_vector": sum(vector is None for vector in vectors)})
 
 
-def _engines(system: Timed, path: QueryPath, dataset: Dataset, settings: Settings) -> Findings:
+def _throughput(
+    system: Timed, dataset: Dataset, session: Session, stored: Baseline | None, plan: Plan
+) -> Findings:
+    def measure() -> Findings:
+        return measure_throughput(system, dataset, session.settings.k, plan)
+
+    texts = distinct_queries(dataset)
+    return checked("throughput", session, stored, texts, measure, throughput.withheld)
+
+
+def _engines(system: Timed, dataset: Dataset, session: Session, stored: Baseline | None) -> Findings:
     """On a card nothing is compared: these engines search on processors."""
-    if path.device != "cpu" or not hasattr(system, "document_vectors"):
+    path, texts = session.path, distinct_queries(dataset)
+    if path.device != "cpu" or not approximate.installed(path) or not hasattr(system, "document_vectors"):
         return Findings(details={"engines": []})
-    return measure_engines(path, lambda: system.document_vectors, distinct_queries(dataset), settings.k)
+
+    def measure() -> Findings:
+        return measure_engines(path, lambda: system.document_vectors, texts, session.settings.k)
+
+    return checked("engines", session, stored, texts, measure, approximate.withheld)
 
 
-def _memory() -> Findings:
+def _memory(path: QueryPath) -> Findings:
     """Of loading, encoding and indexing."""
-    peaks = {"peak_memory_bytes": peak_host_bytes(), "peak_card_memory_bytes": peak_card_bytes()}
+    peaks = {"peak_memory_bytes": peak_host_bytes(), "peak_card_memory_bytes": peak_card_bytes(path.device)}
     reasons = {"peak_memory_bytes": "cannot be read here", "peak_card_memory_bytes": "no card was used"}
     return Findings(peaks, {name: reasons[name] for name, value in peaks.items() if value is None})
 
@@ -133,7 +149,8 @@ def _details(session: Session) -> dict[str, object]:
         "matched_reference": str(session.references.matched),
         "references": {name: _reference(session.recordings[name]) for name in session.references.paths},
         "calibration_ms": dict(session.calibration),
-        "harness_overhead_p50_us": _p50(session.recordings[EMPTY]) * _US,
+        "calibration_after_ms": dict(session.calibration_after),
+        "harness_overhead_p50_us": session.overhead_us,
         "queries": {
             "distinct": session.distinct_queries,
             "timed": session.samples,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from evaluations.latency import gates
+from evaluations.latency.card import Look
 from evaluations.latency.statistics import block_variation, mean, p50, ratio
 
 MS = 1_000_000
@@ -96,16 +97,44 @@ def test_throttling_rejects_where_it_can_be_read(times, state):
 
 
 @pytest.mark.parametrize(
-    ("others", "throttled", "states"),
+    ("looks", "states"),
     [
-        ([], False, ["passed", "passed"]),
-        ([4711], False, ["failed", "passed"]),
-        ([], True, ["passed", "failed"]),
-        (None, None, ["unknown", "unknown"]),
+        ([Look((), False), Look((), False)], ["passed", "passed"]),
+        ([Look((), False), Look((4711,), False), Look((), False)], ["failed", "passed"]),  # it came and left
+        ([Look((), True), Look((), False)], ["passed", "failed"]),
+        ([Look(None, None), Look(None, None)], ["unknown", "unknown"]),
+        ([Look((), False), Look(None, None)], ["unknown", "unknown"]),
+        ([Look(None, True), Look((4711,), None)], ["failed", "failed"]),
+        ([], ["unknown", "unknown"]),
     ],
 )
-def test_a_shared_or_throttled_card_rejects_where_it_can_be_read(others, throttled, states):
-    assert [gate.state for gate in gates.card_gates(others, throttled)] == states
+def test_a_shared_or_throttled_card_rejects_where_it_can_be_read(looks, states):
+    assert [gate.state for gate in gates.card_gates(looks)] == states
+
+
+def test_a_process_that_was_seen_twice_is_one_and_looks_that_saw_a_slow_card_are_counted():
+    looks = [Look((4711,), True), Look((4711, 4712), True), Look((), False)]
+    assert [gate.said for gate in gates.card_gates(looks)] == [
+        "2 other processes computed on the card (limit none)",
+        "the card was slowed at 2 of 3 looks (limit none)",
+    ]
+
+
+@pytest.mark.parametrize(("microseconds", "state"), [(0.4, "passed"), (19.9, "passed"), (20.0, "failed")])
+def test_a_harness_that_costs_twenty_microseconds_rejects(microseconds, state):
+    gate = gates.overhead_gate(microseconds)
+    assert (gate.state, gate.limit) == (state, 20.0)
+    assert gate.said == (
+        "the harness took 20.0 µs of a query with an empty system (limit 20)" if state == "failed" else ""
+    )
+
+
+def test_a_second_calibration_says_which_it_is():
+    (gate,) = gates.baseline_gates({"scan cpu 1 p50": 18.0}, BASELINE, "after the loop")
+    assert gate.name == "scan cpu 1 p50 against baseline, after the loop"
+    assert gate.said == (
+        "the reference scan cpu 1 p50 was 18 ms after the loop, +50% from its baseline of 12 ms (limit 10%)"
+    )
 
 
 def test_a_rejection_names_every_gate_that_failed_with_its_figures():

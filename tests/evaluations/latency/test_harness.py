@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluations.latency.harness import OVERHEAD_LIMIT_US, PARTS, alternate, empty_path, timed
+from evaluations.latency.gates import OVERHEAD_LIMIT_US
+from evaluations.latency.harness import PARTS, alternate, empty_path, timed
 from evaluations.latency.quiet import quiet
 from evaluations.latency.schedule import Schedule, query_order
 from evaluations.latency.statistics import p50, ratio, summary
@@ -96,6 +97,22 @@ def test_contenders_meet_the_same_queries_in_chunks_that_alternate():
         assert {name for name, _ in first} == {"a"}
         assert {name for name, _ in second} == {"b"}
         assert [text for _, text in first] == [text for _, text in second]
+
+
+def test_after_each_block_there_is_a_moment_that_no_time_counts():
+    log, clock = [], CountedClock()
+
+    def moment():
+        log.append("block")
+        clock.now += 1_000_000_000
+
+    contenders = {name: recording_path(log, name) for name in "ab"}
+    found = alternate(contenders, TEXTS, SHORT, clock=clock, on_block_done=moment)
+    # by hand: a block is 10 chunks of 20 queries of both, the warm-up 50 queries of both
+    assert [place for place, entry in enumerate(log) if entry == "block"] == [
+        100 + 400 * number + number - 1 for number in (1, 2, 3, 4, 5)
+    ]
+    assert max(block.max() for recording in found.values() for block in recording.blocks) == 1000
 
 
 def test_every_pass_takes_each_query_once_in_an_order_of_its_own():

@@ -13,6 +13,7 @@ from evaluations.latency.quiet import quiet
 CPUINFO = (
     "processor\t: 0\nmodel name\t: Example 9000\nflags\t\t: sse2 avx2\n\nprocessor\t: 1\nmodel name\t: x\n"
 )
+IDLE, SLOWED = "0x0000000000000001", "0x0000000000000004"  # the latter: the software's power cap
 
 
 def write(path, text):
@@ -123,23 +124,43 @@ def test_the_card_its_driver_and_who_else_is_on_it(monkeypatch):
         monkeypatch,
         {
             "--query-gpu=name,driver_version": "NVIDIA H100, 580.1\n",
-            "--query-compute-apps=pid": f"{os.getpid()}\n4711\n",
-            "--query-gpu=clocks_event_reasons.active": "0x0000000000000004\n",
+            "--query-compute-apps=gpu_uuid,pid": f"GPU-a, {os.getpid()}\nGPU-a, 4711\nGPU-b, 4712\n",
+            "--query-gpu=uuid,clocks_event_reasons.active": f"GPU-a, {SLOWED}\nGPU-b, {IDLE}\n",
         },
     )
     assert gpu.cards() == gpu.Cards(("NVIDIA H100",), "580.1")
-    assert gpu.others() == [4711]
-    assert gpu.throttled() is True
+    assert gpu.others("GPU-a") == (4711,)
+    assert gpu.throttled("GPU-a") is True
+
+
+def test_another_card_may_be_shared_and_slowed(monkeypatch):
+    answering(
+        monkeypatch,
+        {
+            "--query-compute-apps=gpu_uuid,pid": f"GPU-a, {os.getpid()}\nGPU-b, 4712\n",
+            "--query-gpu=uuid,clocks_event_reasons.active": f"GPU-a, {IDLE}\nGPU-b, {SLOWED}\n",
+        },
+    )
+    assert gpu.others("GPU-a") == ()
+    assert gpu.throttled("GPU-a") is False
+
+
+@pytest.mark.parametrize("listed", ["", "GPU-a, 4711\n", f"GPU-b, {os.getpid()}\n", "GPU-a, [N/A]\n"])
+def test_a_list_of_processes_that_lacks_our_own_says_nothing(monkeypatch, listed):
+    """As in a container, where the driver may number them as the host does."""
+    answering(monkeypatch, {"--query-compute-apps=gpu_uuid,pid": listed})
+    assert gpu.others("GPU-a") is None
 
 
 def test_an_idle_card_is_not_throttled_under_the_older_name_either(monkeypatch):
-    answering(monkeypatch, {"--query-gpu=clocks_throttle_reasons.active": "0x0000000000000001\n"})
-    assert gpu.throttled() is False
+    answering(monkeypatch, {"--query-gpu=uuid,clocks_throttle_reasons.active": f"GPU-a, {IDLE}\n"})
+    assert gpu.throttled("GPU-a") is False
+    assert gpu.throttled("GPU-b") is None
 
 
 def test_without_the_driver_nothing_is_known_of_a_card(monkeypatch):
     monkeypatch.setattr(gpu.shutil, "which", lambda _: None)
-    assert (gpu.cards(), gpu.others(), gpu.throttled()) == (gpu.Cards(), None, None)
+    assert (gpu.cards(), gpu.others("GPU-a"), gpu.throttled("GPU-a")) == (gpu.Cards(), None, None)
 
 
 def test_a_timed_process_is_pinned_and_is_let_go_again():

@@ -131,7 +131,7 @@ def test_a_point_on_a_host_that_is_not_as_it_was_has_no_times_and_says_why(monke
 @pytest.mark.parametrize("counter", ["thermal_throttles", "quota_throttles"])
 def test_a_point_at_which_the_processor_was_slowed_down_has_no_times(monkeypatch, counter):
     monkeypatch.setattr("evaluations.latency.conditions.Counters.since", lambda *_: CALM | {counter: 2})
-    assert "throttling: 2 times during the session" in gated_timer(monkeypatch).time(changed_path())
+    assert "throttling: 2 times while it was measured" in gated_timer(monkeypatch).time(changed_path())
 
 
 CALM = {"thermal_throttles": 0, "quota_throttles": 0}

@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from evaluations.datasets import load
@@ -151,6 +152,46 @@ def test_a_session_is_compared_with_the_hosts_baseline(lexical):
     assert gate_states(lexical, well)[f"{key} against baseline"] == "passed"
     assert gate_states(lexical, slow)[f"{key} against baseline"] == "failed"
     assert gate_states(lexical, None)[f"{key} against baseline"] == "unknown"
+
+
+def test_a_load_that_begins_after_the_first_calibration_is_seen_by_the_second(mini, monkeypatch):
+    """It slows each block alike, so that nothing varies: here BM25 takes ten times as long from then on."""
+    begun = []
+
+    def loaded(given):
+        return wait_ms(0.5 if begun else 0.05)(given)
+
+    monkeypatch.setattr(baseline, "mini_bm25", lambda: replace(empty_path(), search=loaded))
+    system = replace(empty_path(), search=begun.append)
+    found = References({"bm25": waiting_path(search_ms=0.2)}, matched_sum(system))
+    one = record(system, mini, QUICK, Progress(), found)
+    key = f"{key_of('bm25', empty_path(), threads=1)} p50"
+    assert one.calibration[key] >= 0.05
+    assert one.calibration_after[key] >= 0.5
+    states = gate_states(one, Baseline(one.host.hash, one.calibration, "2026-01-01"))
+    assert states[f"{key} against baseline"] == "passed"
+    assert states[f"{key} against baseline, after the loop"] == "failed"
+    details = findings(one, PASSED).details
+    assert details["calibration_ms"] == one.calibration
+    assert details["calibration_after_ms"] == one.calibration_after
+
+
+@pytest.mark.parametrize(("distinct", "looped"), [(1049, True), (1050, False)])
+def test_queries_that_warmed_up_and_are_timed_again_are_looped_too(lexical, distinct, looped):
+    """50 of the warm-up and 1,000 that are timed."""
+    assert replace(lexical, distinct_queries=distinct).looped is looped
+
+
+def test_what_the_harness_costs_is_a_gate(lexical):
+    slow = replace(lexical.recordings["empty"], blocks=(np.full((10, 20, 3), 7_000),) * 5)  # 21 us a query
+    costly = replace(lexical, recordings={**lexical.recordings, "empty": slow})
+    assert costly.overhead_us == pytest.approx(21.0)
+    assert gate_states(costly, None)["harness overhead"] == "failed"
+    assert gate_states(lexical, None)["harness overhead"] == "passed"
+
+
+def test_a_processor_has_no_gates_of_a_card(lexical):
+    assert not {"shared card", "card throttling"} & set(gate_states(lexical, None))
 
 
 def test_a_calibration_has_five_chunks_and_goes_on_for_a_second(monkeypatch):

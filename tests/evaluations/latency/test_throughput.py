@@ -1,8 +1,10 @@
 """Throughput, load, an index's making and size, on systems whose answers are known."""
 
 import io
+import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +12,17 @@ import pytest
 from evaluations.datasets import load
 from evaluations.latency.harness import empty_path
 from evaluations.latency.memory import peak_card_bytes, peak_host_bytes
-from evaluations.latency.throughput import DOCUMENTS, Plan, client_counts, disk_bytes, measure_throughput
+from evaluations.latency.throughput import (
+    DOCUMENTS,
+    Plan,
+    client_counts,
+    disk_bytes,
+    measure_throughput,
+    withheld,
+)
 from evaluations.progress import Progress
 from evaluations.systems import KINDS, Runtime
+from evaluations.tracks import Findings
 
 PLAN = Plan(closed_s=0.5, open_s=0.5, documents=50, clients=(1, 2))
 
@@ -103,7 +113,21 @@ def test_the_peak_of_memory_is_what_was_once_held():
     assert peak_host_bytes() >= held.nbytes
     del held
     assert peak_host_bytes() >= before + 80_000_000
-    assert peak_card_bytes() is None or peak_card_bytes() >= 0
+
+
+def test_the_peak_on_a_card_is_that_of_a_system_on_the_card(monkeypatch):
+    cuda = SimpleNamespace(is_available=lambda: True, max_memory_allocated=lambda: 4096)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert (peak_card_bytes("cpu"), peak_card_bytes("cuda")) == (None, 4096)
+
+
+def test_of_a_machine_that_was_not_well_only_what_takes_no_time_is_kept():
+    metrics = {"queries_per_second": 9.0, "open_loop_latency_p99_ms": None, "index_disk_bytes": 640}
+    details = {"closed_loop": {"1": 9.0}, "making": {"threads": 2}}
+    found = withheld(Findings(metrics, {"open_loop_latency_p99_ms": "too few"}, details), "busy")
+    assert found.metrics == {**dict.fromkeys(metrics), "index_disk_bytes": 640}
+    assert found.reasons == {"queries_per_second": "busy", "open_loop_latency_p99_ms": "too few"}
+    assert found.details == {"making": {"threads": 2}}
 
 
 def test_an_index_built_anew_is_the_one_that_is_searched(mini):

@@ -55,6 +55,31 @@ def test_throughput_and_memory_are_in_the_track(measure, calm):
     assert metrics["peak_card_memory_bytes"] is None or metrics["peak_card_memory_bytes"] >= 0
 
 
+def test_a_machine_that_is_not_well_after_the_throughput_withholds_it_and_no_latency(measure, calm):
+    impossible = Baseline(host_profile().hash, {"bm25 cpu 1 p50": 1e-6}, "2026-01-01")
+    track = measure("latency", latency=LOADED, baseline=impossible).tracks["latency"]
+    assert track.metrics["query_latency_p50_ms"] > 0
+    for name in ("queries_per_second", "open_loop_latency_p50_ms", "documents_per_second", "index_build_s"):
+        assert track.metrics[name] is None
+        assert "the reference bm25 cpu 1 p50 was" in track.reasons[name]
+        assert "after the throughput" in track.reasons[name]
+    assert track.metrics["index_disk_bytes"] > track.metrics["index_resident_bytes"] > 0
+    assert track.metrics["peak_memory_bytes"] > 10_000_000
+    assert "closed_loop" not in track.details
+    failed = {g["name"] for g in track.details["throughput_checks"]["gates"] if g["state"] == "failed"}
+    assert failed == {f"bm25 cpu 1 {each} against baseline, after the throughput" for each in ("p50", "mean")}
+
+
+def test_stops_for_a_used_up_quota_count_while_the_throughput_is_measured(measure, calm, monkeypatch):
+    stops = iter(range(100))
+    monkeypatch.setattr("evaluations.latency.conditions.cgroups.throttled", lambda: next(stops))
+    track = measure("latency", latency=LOADED).tracks["latency"]
+    reason = (
+        "the machine was not well meanwhile: quota throttling: 1 times while it was measured (limit none)"
+    )
+    assert track.reasons["queries_per_second"] == reason
+
+
 def test_a_rejected_session_measures_no_throughput(measure):
     impossible = Baseline(host_profile().hash, {"bm25 cpu 1 p50": 1e-6}, "2026-01-01")
     track = measure("latency", latency=LOADED, baseline=impossible).tracks["latency"]
