@@ -43,7 +43,7 @@ _BUILT = Metric(
     Style.SECONDS,
     False,
     Across.SUM,
-    "All cores, without encoding",
+    "Without encoding; of dense vectors by all cores, of others by one",
     of_host=True,
     on_board=False,
 )
