@@ -98,14 +98,22 @@ def on_route(module: nn.Module, side: Side) -> Iterator[nn.Module]:
 
 
 def set_max_length(model: BaseModel, max_length: Value) -> None:
-    """On both sides. Raises EvaluationError `OPTION-RANGE`, `OPTION-UNUSED`."""
+    """On each side that cuts its texts: a static table of queries need not.
+
+    Raises EvaluationError `OPTION-RANGE`, and `OPTION-UNUSED` where neither side would look at it.
+    """
     if not isinstance(max_length, int):
         return
-    for side in SIDES:
-        _set_max_length(next(on_route(model[0], side)), max_length)
+    firsts = [next(on_route(model[0], side)) for side in SIDES]
+    taken = [_takes_max_length(first, max_length) for first in firsts]
+    if not any(taken):
+        names = " and ".join(dict.fromkeys(type(first).__name__ for first in firsts))
+        problem = f"option max_length: it does nothing for {names}, where whole texts are read"
+        raise EvaluationError("OPTION-UNUSED", f"{problem}; leave it unset")
 
 
-def _set_max_length(first: Any, max_length: int) -> None:
+def _takes_max_length(first: Any, max_length: int) -> bool:
+    """Sets it on the first module of a side; false where that reads whole texts."""
     inner = getattr(first, "auto_model", None)
     positions = getattr(getattr(inner, "config", None), "max_position_embeddings", None)
     if positions is not None and max_length > positions:
@@ -116,8 +124,8 @@ def _set_max_length(first: Any, max_length: int) -> None:
     elif hasattr(getattr(first, "tokenizer", None), "model_max_length"):
         first.tokenizer.model_max_length = max_length  # a static embedding of queries looks at nothing else
     else:
-        problem = f"option max_length does nothing for {type(first).__name__}, which reads whole texts"
-        raise EvaluationError("OPTION-UNUSED", f"{problem}; leave it unset")
+        return False
+    return True
 
 
 def require_inner_product(model: BaseModel, name: str) -> bool:

@@ -29,7 +29,7 @@ def library(folder):
     return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
 
-@pytest.mark.parametrize("name", ["bert", "static", "towers", "experts", "decoder"])
+@pytest.mark.parametrize("name", ["bert", "static", "towers", "looked_up", "experts", "decoder"])
 def test_vectors_are_those_of_encode_query_and_encode_document(models, name):
     folder = getattr(models, name)
     ours, theirs = encoder(folder), library(folder)
@@ -154,6 +154,17 @@ def test_more_dimensions_than_there_are_are_refused(models):
 def test_a_length_that_a_static_embedding_would_ignore_is_refused(models):
     with pytest.raises(EvaluationError, match=r"OPTION-UNUSED.*StaticEmbedding"):
         encoder(models.static, "max_length=8")
+
+
+def test_a_length_is_set_on_the_side_that_cuts_where_queries_are_looked_up(models):
+    from sentence_transformers import SentenceTransformer
+
+    text = "wing swept lift heat"
+    cut = encoder(models.looked_up, "max_length=4").vectors([text], "document")
+    kept = SentenceTransformer(str(models.looked_up), device="cpu").encode_document(["wing swept"])
+    assert cut == pytest.approx(kept, abs=1e-5)  # [CLS], two words and [SEP] are four tokens
+    whole = encoder(models.looked_up).vectors([text], "query")
+    assert encoder(models.looked_up, "max_length=4").vectors([text], "query").tolist() == whole.tolist()
 
 
 def test_the_experts_of_a_mixture_are_counted(models):

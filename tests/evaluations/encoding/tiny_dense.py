@@ -37,6 +37,10 @@ def one_of_each(root):
             "towers",
             [Router.for_query_document(pooled(bert), pooled(_bert(root / "another-bert")))],
         ),
+        looked_up=saved(
+            "looked-up",
+            [Router.for_query_document([StaticEmbedding(_words(), embedding_dim=WIDTH)], pooled(bert))],
+        ),
         experts=saved("experts", pooled(_mixtral(root / "plain-mixtral")), prompts={}),
         decoder=saved("decoder", pooled(_mistral(root / "plain-mistral"), "lasttoken"), prompts={}),
     )
