@@ -26,9 +26,9 @@ def inspect_folder(
         detected, because, options = kind_of_folder(folder)
     except EvaluationError as error:
         return Inspection(shown, what, None, "its settings cannot be read", False, str(error))
-    is_vectors = detected == "vectors"
+    is_vectors, form = detected == "vectors", ""
     try:
-        check_safe(folder, kind or detected)
+        form = check_safe(folder, kind or detected)
         files = vector_files.checksums(folder) if is_vectors else locations.file_checksums(folder)
         facts = vector_facts(folder) if is_vectors else model_facts(folder, detected, _parameters(folder))
         why = ""
@@ -47,17 +47,22 @@ def inspect_folder(
         facts=facts,
         card=card_of(folder),
         options=options,
+        form=form,
     )
 
 
-def check_safe(folder: Path, kind: str | None) -> None:
-    """What loading it as this kind checks first. Raises EvaluationError."""
+def check_safe(folder: Path, kind: str | None) -> str:
+    """What loading it as this kind checks first; its form, where the kind tells several apart.
+
+    Raises EvaluationError.
+    """
+    if kind == "sparse":
+        return check_sparse_folder(folder)
     if kind == "vectors":
         _check_vectors(folder)
-    elif kind == "sparse":
-        check_sparse_folder(folder)
     else:
         safety.check_folder(folder, replaced=REPLACED_CLASSES if kind == "late-interaction" else frozenset())
+    return ""
 
 
 def _check_vectors(folder: Path) -> None:

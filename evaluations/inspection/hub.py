@@ -1,7 +1,11 @@
-"""Inspecting a model of the hub by its small files: settings and the card, never weights or vocabularies."""
+"""Inspecting a model of the hub by its small files: settings and the card, never vocabularies.
+
+Of weights no tensor is read; of a sparse encoder's, their names (`tensor_names.py`).
+"""
 
 import tempfile
 import time
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from evaluations.errors import EvaluationError, EvaluationFailed
@@ -10,8 +14,10 @@ from evaluations.inspection.facts import model_facts
 from evaluations.inspection.folder import inspect_folder
 from evaluations.inspection.inspection import Facts, Inspection
 from evaluations.inspection.kinds import Found, kind_of_folder
+from evaluations.inspection.tensor_names import tensor_names
 from evaluations.systems import hub, locations, safety
 from evaluations.systems.late_interaction import REPLACED_CLASSES
+from evaluations.systems.sparse_folder import check_head, form_of
 
 MAX_FILES = 40
 MAX_FILE_BYTES = 1024**2
@@ -63,16 +69,13 @@ def _plain(names: tuple[str, ...]) -> list[str]:
 
 def _inspect(location: str, model: hub.HubModel, folder: Path, wanted: str | None) -> Inspection:
     found: Found = (None, "its settings cannot be read", {})
-    facts, why = Facts(), ""
+    facts, why, form = Facts(), "", ""
     try:
         found = kind_of_folder(folder)
-        kind, _, options = found
-        replaced = REPLACED_CLASSES if (wanted or kind) == "late-interaction" else frozenset()
-        own_adapter = "document_template" in options
-        safety.check_description(folder, model.names, own_adapter=own_adapter, replaced=replaced)
-        if model.parameters is not None:
-            safety.check_sizes(folder, model.parameters)
-        facts = model_facts(folder, kind, model.parameters)
+        form = _check_safe(location, model, folder, wanted or found[0])
+        facts = model_facts(folder, found[0], model.parameters)
+    except EvaluationFailed:
+        raise
     except EvaluationError as error:
         why = str(error).replace(folder.name, location)
     return Inspection(
@@ -88,4 +91,17 @@ def _inspect(location: str, model: hub.HubModel, folder: Path, wanted: str | Non
         facts=facts,
         card=card_of(folder),
         options=found[2],
+        form=form,
     )
+
+
+def _check_safe(location: str, model: hub.HubModel, folder: Path, kind: str | None) -> str:
+    """What `folder.check_safe` says of a folder, as far as the weights are not needed; the form."""
+    form = form_of(folder) if kind == "sparse" else ""
+    replaced = REPLACED_CLASSES if kind == "late-interaction" else frozenset()
+    safety.check_description(folder, model.names, own_adapter=form == "causal", replaced=replaced)
+    if model.parameters is not None:
+        safety.check_sizes(folder, model.parameters)
+    if form:
+        check_head(folder, form, model.names, partial(tensor_names, location, model, folder))
+    return form

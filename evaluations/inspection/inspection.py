@@ -38,6 +38,7 @@ class Card:
 class Inspection:
     """`kind` None: none of the kinds, and `because` says why. `why` is the refusal where it is not safe.
 
+    `form`: which of its kind's forms it has, where the kind tells several apart (`Kind.option_problems`).
     `options` are settings that a submission of it needs, or may want to know of.
     """
 
@@ -53,6 +54,7 @@ class Inspection:
     facts: Facts = field(default_factory=Facts)
     card: Card = field(default_factory=Card)
     options: Mapping[str, Value] = field(default_factory=dict)
+    form: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Flat, for a person or as JSON."""

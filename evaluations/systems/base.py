@@ -5,7 +5,7 @@ Adding a kind is one file that ends in a `Kind`, and one line in `KINDS`.
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -210,6 +210,11 @@ def _unpinned(spec: SystemSpec, *, allow_path: bool = False) -> SystemSpec:  # n
     return spec
 
 
+def _no_problems(form: str, options: Mapping[str, Value]) -> Iterable[EvaluationError]:  # noqa: ARG001
+    """For kinds whose models all take all their options."""
+    return ()
+
+
 # Kinds that retrieve by themselves. A composite is made of these only: no nesting deeper than one level.
 RETRIEVERS = ("bm25", "dense", "sparse", "late-interaction", "run", "vectors")
 
@@ -251,7 +256,8 @@ class Kind:
     line takes it: form and REST neither offer nor accept it. `members`: what it is made of, where it is made
     of others. `encodes_queries`: false where their vectors come from elsewhere: its latency track times the
     search alone, and nothing that it is a member of can be timed. `complete` checks what options and members
-    say together, and fills what follows from them.
+    say together, and fills what follows from them. `option_problems`: what is wrong with options for a model
+    of the form that an inspection names; each message begins with `option NAME:`.
     """
 
     name: str
@@ -269,6 +275,7 @@ class Kind:
     members: Members = Members()
     encodes_queries: bool = True
     complete: Callable[[SystemSpec], SystemSpec] = lambda spec: spec
+    option_problems: Callable[[str, Mapping[str, Value]], Iterable[EvaluationError]] = _no_problems
 
     def spec(
         self,

@@ -25,10 +25,9 @@ from evaluations.systems.base import Value
 from evaluations.systems.loading import loading_from, require_all_stored
 from evaluations.systems.lora import merge_own_adapter
 from evaluations.systems.model_profile import named_parameters
+from evaluations.systems.sparse_folder import PLACE
 from evaluations.systems.sparse_vectors import saturated, to_csr, words_of
 from evaluations.systems.splade_pooling import kept_rows
-
-PLACE = "{text}"
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,10 @@ class Template:
 
     @classmethod
     def parse(cls, text: str, tokenizer: Any) -> "Template":
-        """`text` has `{text}` once or twice; a backslash and n is a line break, for one-line forms.
-
-        Raises EvaluationError `OPTION-RANGE`.
+        """`text` has `{text}` once or twice, as `check_options` saw; a backslash and n is a line break, for
+        one-line forms.
         """
         parts = text.replace("\\n", "\n").split(PLACE)
-        if len(parts) not in (2, 3):
-            problem = f"a template has {PLACE} twice, or once for no echo, not {len(parts) - 1} times"
-            raise EvaluationError("OPTION-RANGE", f"{problem}: {text[:100]!r}")
         before = (*_opening(tokenizer), *_tokens(tokenizer, parts[0]))
         return cls(before, _tokens(tokenizer, parts[1]) if len(parts) == 3 else None)
 

@@ -3,7 +3,8 @@
 `HF_ENDPOINT` names another hub; with `HF_HUB_OFFLINE=1` only its cache on this machine is asked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,28 +101,54 @@ def read_small(location: str, commit: str, name: str, limit: int) -> bytes:
     return _asked(lambda: _streamed(location, commit, name, limit), location, f"{location}@{commit}")
 
 
+def read_header(location: str, commit: str, name: str, limit: int) -> bytes:
+    """The JSON at the start of a safetensors file; of what follows, no more than comes along.
+
+    Raises EvaluationError `MODEL-WEIGHTS` for a header over the limit, and what `describe` raises.
+    """
+    return _asked(lambda: _header(location, commit, name, limit), location, f"{location}@{commit}")
+
+
 def _streamed(location: str, commit: str, name: str, limit: int) -> bytes:
+    content = bytearray()
+    for piece in _pieces(location, commit, name):
+        content += piece
+        if len(content) > limit:
+            raise EvaluationError("MODEL-FILES", f"{name} is larger than the {limit:,} bytes that are read")
+    return bytes(content)
+
+
+def _header(location: str, commit: str, name: str, limit: int) -> bytes:
+    """Its length is in the first eight bytes."""
+    content, length = bytearray(), 0
+    with closing(_pieces(location, commit, name, 8 + limit)) as pieces:
+        for piece in pieces:
+            content += piece
+            length = int.from_bytes(content[:8], "little") if len(content) >= 8 else 0
+            if length > limit:
+                problem = f"{name} declares a header of {length:,} bytes; at most {limit:,} are read"
+                raise EvaluationError("MODEL-WEIGHTS", f"{problem}; write it again with save_pretrained")
+            if len(content) >= 8 + length:
+                break
+    return bytes(content[8 : 8 + length])
+
+
+def _pieces(location: str, commit: str, name: str, wanted: int | None = None) -> Generator[bytes]:
+    """A file's bytes as they come. `wanted`: how many to ask for; a hub may send more."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.utils._headers import build_hf_headers
     from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
-    content = bytearray()
     request = get_session().stream(
         "GET",
         hf_hub_url(location, name, revision=commit),
-        headers=build_hf_headers(),
+        headers=build_hf_headers() | ({"Range": f"bytes=0-{wanted - 1}"} if wanted else {}),
         timeout=TIMEOUT_S,
         follow_redirects=True,
     )
     with request as response:
         hf_raise_for_status(response)
-        for piece in response.iter_bytes():
-            content += piece
-            if len(content) > limit:
-                raise EvaluationError(
-                    "MODEL-FILES", f"{name} is larger than the {limit:,} bytes that are read"
-                )
-    return bytes(content)
+        yield from response.iter_bytes()
 
 
 def _asked(question: Callable[[], Answer], location: str, shown: str) -> Answer:

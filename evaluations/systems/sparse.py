@@ -32,7 +32,7 @@ from evaluations.systems.models import (
     inspect_model,
     pin_model,
 )
-from evaluations.systems.sparse_folder import Form, check_options, check_sparse_folder
+from evaluations.systems.sparse_folder import Form, check_options, check_sparse_folder, option_problems
 from evaluations.tracks import Findings
 
 if TYPE_CHECKING:
@@ -271,4 +271,5 @@ KIND = Kind(
     load=_load,
     pin=pin_model,
     inspect=_inspect,
+    option_problems=option_problems,
 )

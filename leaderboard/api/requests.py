@@ -17,9 +17,10 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from leaderboard.submissions.members import MemberChoice
+from leaderboard.submissions.options import option_field
 from leaderboard.submissions.refusals import WHOLE_REQUEST, Problems
 from leaderboard.submissions.runs import ARCHIVE, file_field
-from leaderboard.submissions.validation import SubmissionRequest, option_field
+from leaderboard.submissions.validation import SubmissionRequest
 
 OPTIONS, MEMBERS, SWEEPS = "options", "members", "sweeps"
 MEMBER_KEYS = ("submission", "kind", "options")

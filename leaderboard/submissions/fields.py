@@ -12,8 +12,8 @@ from leaderboard.submissions import tracks
 from leaderboard.submissions.earlier import SEARCH, Offered
 from leaderboard.submissions.hub import EXAMPLE
 from leaderboard.submissions.members import member_field
+from leaderboard.submissions.options import option_field
 from leaderboard.submissions.runs import ARCHIVE, file_field
-from leaderboard.submissions.validation import option_field
 
 PACKED_TYPES = ".zip,.tar,.tgz,.gz"
 RUN_TYPES = ".trec,.run,.txt,.res,.tsv,.gz"

@@ -23,9 +23,10 @@ from leaderboard.submissions.fields import (
     track_fields,
 )
 from leaderboard.submissions.members import MemberChoice, member_field
+from leaderboard.submissions.options import option_field
 from leaderboard.submissions.refusals import Refused
 from leaderboard.submissions.runs import ARCHIVE, file_field
-from leaderboard.submissions.validation import SubmissionRequest, option_field
+from leaderboard.submissions.validation import SubmissionRequest
 
 TEXTS = (*texts.LINES, *texts.PARAGRAPHS)
 DESCRIPTION = ("organisation", "licence", "url", "description", "training_data", "note")

@@ -13,12 +13,13 @@ from django.core.files.base import File
 from evaluations.errors import EvaluationError
 from evaluations.inspection import Inspection, inspect_archive, inspect_model
 from evaluations.systems import KINDS, WEB_KINDS
-from leaderboard.submissions import hub
+from leaderboard.submissions import hub, options
+from leaderboard.submissions.options import option_field
 from leaderboard.submissions.packed import limits
-from leaderboard.submissions.refusals import Problems
+from leaderboard.submissions.refusals import Problems, Refused
 from leaderboard.submissions.runs import on_disk, shown
 from leaderboard.submissions.texts import LINES
-from leaderboard.submissions.validation import SubmissionRequest, option_field
+from leaderboard.submissions.validation import SubmissionRequest
 
 HUB_PAGE = "https://huggingface.co"
 _SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".gz")
@@ -26,11 +27,15 @@ _SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".gz")
 
 @dataclass(frozen=True)
 class Look:
-    """`problem`: why nothing could be seen. `filled`: form fields that were empty, and what goes there."""
+    """`problem`: why nothing could be seen. `filled`: form fields that were empty, and what goes there.
+
+    `refusal`: of options as they are typed and filled in, for what was found.
+    """
 
     found: Inspection | None = None
     problem: str = ""
     filled: Mapping[str, str] = field(default_factory=dict)
+    refusal: Refused | None = None
 
     @property
     def title(self) -> str:
@@ -58,13 +63,31 @@ def look(request: SubmissionRequest) -> Look:
         found = inspect_model(location, revision or None)
     except EvaluationError as error:
         return Look(problem=f"{error.message}.")
-    return Look(found, filled=_filled(request, found, location.rpartition("/")[2], f"{HUB_PAGE}/{location}"))
+    return _look(request, found, location.rpartition("/")[2], f"{HUB_PAGE}/{location}")
 
 
 def _at_archive(request: SubmissionRequest, archive: "File[Any]") -> Look:
     path, _kept = on_disk(archive)
     found = inspect_archive(path, shown=shown(archive), limits=limits())
-    return Look(found, filled=_filled(request, found, _stem(archive), ""))
+    return _look(request, found, _stem(archive), "")
+
+
+def _look(request: SubmissionRequest, found: Inspection, name: str, page: str) -> Look:
+    return Look(found, filled=_filled(request, found, name, page), refusal=_refusal(request, found))
+
+
+def _refusal(request: SubmissionRequest, found: Inspection) -> Refused | None:
+    """By the code that checks a submission. Options of another kind than was found are not asked."""
+    kind, problems = WEB_KINDS.get(found.kind or ""), Problems()
+    if kind is None or not found.safe:
+        return None
+    known = {name: value for name, value in {**found.options, **request.options}.items() if kind.option(name)}
+    checked = options.checked(kind, known, located=True, device=request.device)
+    for name, message in checked.problems:
+        problems.add(options.field_of(name), message)
+    if not problems:
+        options.check_form(kind, found.form, checked.values, problems)
+    return problems.refusal() if problems else None
 
 
 def _stem(archive: "File[Any]") -> str:

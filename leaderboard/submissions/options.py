@@ -8,6 +8,7 @@ from evaluations.systems import Kind, Option
 from evaluations.systems.base import Value
 from evaluations.systems.devices import submitted_precision
 from leaderboard.submissions import texts
+from leaderboard.submissions.refusals import Problems
 
 MAX_OPTION_CHARACTERS = 2000
 OPTIONS = "options"
@@ -45,10 +46,26 @@ def checked(
     return found
 
 
+def check_form(kind: Kind, form: str, values: Mapping[str, Value], problems: Problems) -> None:
+    """What is wrong with options for the model that was found: `form` as its inspection names it."""
+    for error in kind.option_problems(form, values):
+        problems.add(field_of(about(kind, error)), error.message)
+
+
 def about(kind: Kind, error: EvaluationError) -> str:
     """The option that a refusal of several options together begins with, else `OPTIONS`."""
     name = error.message.partition(":")[0].removeprefix("option ")
     return name if kind.option(name) else OPTIONS
+
+
+def field_of(name: str) -> str:
+    """Where a problem of an option, or of `OPTIONS`, is said."""
+    return name if name == OPTIONS else option_field(name)
+
+
+def option_field(name: str) -> str:
+    """The form's field for an option of a kind."""
+    return f"option-{name}"
 
 
 def _read(option: Option, given: Mapping[str, object], device: str) -> Mapping[str, object]:

@@ -13,8 +13,10 @@ from evaluations.archives import ArchiveLimits
 from evaluations.errors import EvaluationError
 from evaluations.inspection import check_safe
 from evaluations.systems import Kind, locations, vector_files
+from evaluations.systems.base import Value
 from evaluations.systems.vector_files import VectorLimits
 from leaderboard.catalog.models import Dataset
+from leaderboard.submissions import options
 from leaderboard.submissions.refusals import Problems
 from leaderboard.submissions.runs import (
     ARCHIVE,
@@ -40,17 +42,24 @@ class CheckedArchive:
 
 
 def check_archive(
-    kind: Kind, members: Mapping[str, Dataset], archive: "File[Any]", problems: Problems
+    kind: Kind,
+    values: Mapping[str, Value],
+    members: Mapping[str, Dataset],
+    archive: "File[Any]",
+    problems: Problems,
 ) -> CheckedArchive | None:
-    """None where something is wrong, which is then among the problems."""
+    """None where something is wrong, which is then among the problems. `values`: of the kind's options."""
     path, handle = on_disk(archive)
     try:
         if kind.takes == "folder":
             hashes, datasets, warnings = _check_vectors(path, members)
         else:
-            hashes, datasets, warnings = _check_model(path, kind), (), []
+            form, hashes = _check_model(path, kind)
+            datasets, warnings = (), []
+            options.check_form(kind, form, values, problems)
     except EvaluationError as error:
         problems.add(ARCHIVE, f"{shown(archive)}: {error.message}.")
+    if problems:
         return None
     sha256, is_gzip = fingerprint(path)
     file = CheckedFile(
@@ -69,10 +78,10 @@ def limits() -> ArchiveLimits:
     return ArchiveLimits(bytes=settings.UNPACKED_LIMIT_BYTES)
 
 
-def _check_model(path: Path, kind: Kind) -> Mapping[str, str]:
+def _check_model(path: Path, kind: Kind) -> tuple[str, Mapping[str, str]]:
+    """Its form, and the digests of its files."""
     with archives.unpacked(path, archives.MODEL, limits()) as folder:
-        check_safe(folder, kind.name)
-        return locations.file_checksums(folder)
+        return check_safe(folder, kind.name), locations.file_checksums(folder)
 
 
 def _check_vectors(

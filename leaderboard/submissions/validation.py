@@ -127,7 +127,7 @@ def validate(request: SubmissionRequest) -> ValidatedSubmission:
     curves = sweeps.check(kind, request.sweeps, problems)
     if curves and Track.SPARSITY not in wanted:
         problems.add(sweeps.FIELD, "Operating points belong to the sparsity track; ask for it too.")
-    archive = _archive(kind, there, request, problems)
+    archive = _archive(kind, values, there, request, problems)
     datasets = _datasets(there, files, archive)
     tracks.check_corpora(request.tracks, datasets, problems)
     if problems:
@@ -169,7 +169,7 @@ def _options(kind: Kind, request: SubmissionRequest, problems: Problems) -> dict
     located = bool(request.location.strip())
     found = options.checked(kind, request.options, located=located, device=request.device)
     for name, message in found.problems:
-        problems.add(_field_of(name), message)
+        problems.add(options.field_of(name), message)
     return found.values
 
 
@@ -180,21 +180,12 @@ def _completed(
     try:
         return dict(kind.complete(replace(_made_of(kind, members), options=values)).options)
     except EvaluationError as error:
-        problems.add(_field_of(options.about(kind, error)), error.message)
+        problems.add(options.field_of(options.about(kind, error)), error.message)
         return values
 
 
 def _made_of(kind: Kind, members: tuple[Part, ...]) -> SystemSpec:
     return SystemSpec(kind.name, members=tuple(SystemSpec(member.kind) for member in members))
-
-
-def _field_of(option: str) -> str:
-    return option if option == options.OPTIONS else option_field(option)
-
-
-def option_field(name: str) -> str:
-    """The form's field for an option of a kind."""
-    return f"option-{name}"
 
 
 def _files(
@@ -209,7 +200,11 @@ def _files(
 
 
 def _archive(
-    kind: Kind, members: Mapping[str, Dataset], request: SubmissionRequest, problems: Problems
+    kind: Kind,
+    values: Mapping[str, Value],
+    members: Mapping[str, Dataset],
+    request: SubmissionRequest,
+    problems: Problems,
 ) -> CheckedArchive | None:
     """Unpacked and read last of all, and only where nothing else is wrong: it may be large."""
     if kind.takes == "folder" and not request.archive:
@@ -220,7 +215,7 @@ def _archive(
         problems.add(ARCHIVE, f"{kind.title} takes no archive; leave it out.")
     elif request.location.strip():
         problems.add(ARCHIVE, "Give a model id or an archive of the model, not both.")
-    return None if problems else check_archive(kind, members, request.archive, problems)
+    return None if problems else check_archive(kind, values, members, request.archive, problems)
 
 
 def _check_corpora(kinds: Iterable[Kind], members: Mapping[str, Dataset], problems: Problems) -> None:
@@ -259,8 +254,8 @@ def _plan(
         return Plan(kind, "", archive.version, values, archive.hashes, (archive.file,))
     if kind.has_model(request.location.strip()):
         location = request.location.strip()
-        loaded_as = kind.name if kind.takes == "model" else None  # of a vocabulary, text files are read
-        pinned = hub.pin(location, request.revision.strip(), loaded_as)
+        loaded_as = kind if kind.takes == "model" else None  # of a vocabulary, text files are read
+        pinned = hub.pin(location, request.revision.strip(), loaded_as, values)
         return Plan(kind, location, pinned.revision, values, pinned.files)
     hashes = {f"{file.name}{file.suffix}": file.sha256 for file in files}
     return Plan(kind, "", combined_version(files) if files else "", values, hashes, files)

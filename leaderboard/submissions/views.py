@@ -18,7 +18,7 @@ from leaderboard.submissions.bounded import bounded_upload
 from leaderboard.submissions.choices import Choices, choices
 from leaderboard.submissions.fields import searches
 from leaderboard.submissions.forms import SubmissionForm
-from leaderboard.submissions.look import look
+from leaderboard.submissions.look import Look, look
 from leaderboard.submissions.models import Submission
 
 PAGE_SIZE = 25
@@ -63,9 +63,18 @@ def submit_look(request: HttpRequest) -> HttpResponse:
     typed = {**request.POST.dict(), **seen.filled}
     asked = {**typed, "kind": seen.switched_to or chosen.kind.name}
     fitting = choices(asked, _person(request), typed) or chosen
-    context = {"form": SubmissionForm(fitting, initial=typed), "chosen": fitting, "look": seen}
+    context = {"form": _form_after(seen, fitting, asked), "chosen": fitting, "look": seen}
     template = "form" if request.headers.get("HX-Request") else "submit"
     return render(request, f"submissions/{template}.html", context)
+
+
+def _form_after(seen: Look, chosen: Choices, typed: dict[str, str]) -> SubmissionForm:
+    """Messages stand beside their fields only in a form that counts as sent."""
+    if seen.refusal is None:
+        return SubmissionForm(chosen, initial=typed)
+    form = SubmissionForm(chosen, typed)
+    form.show(seen.refusal)
+    return form
 
 
 @require_safe

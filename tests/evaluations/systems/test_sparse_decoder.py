@@ -154,7 +154,8 @@ def test_a_backslash_and_n_is_a_line_break():
 
 @pytest.mark.parametrize("template", ["again", "{text}{text}{text}"])
 def test_a_template_holds_the_text_once_or_twice(folders, template):
-    assert refusal(folders["silent"], f"document_template={template}").startswith("error[OPTION-RANGE]")
+    found = refusal(folders["silent"], f"document_template={template}")
+    assert found.startswith(f"error[OPTION-RANGE]: option document_template: '{template}' has {{text}} ")
 
 
 def test_a_causal_model_without_a_template_is_refused(folders):

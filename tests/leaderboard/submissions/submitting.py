@@ -70,7 +70,7 @@ def storage(settings, tmp_path: Path) -> Path:
 @pytest.fixture
 def known_model(monkeypatch: pytest.MonkeyPatch) -> str:
     """A model the hub knows, without a hub."""
-    monkeypatch.setattr(hub, "pin", lambda location, revision, kind: Pinned(COMMIT, FILES))
+    monkeypatch.setattr(hub, "pin", lambda *_: Pinned(COMMIT, FILES))
     return "org/model"
 
 
