@@ -69,8 +69,8 @@ class Ours(_Engine):
     def profile(self) -> dict[str, float]:
         """Processor seconds of the whole search, and of the products alone, both in one thread.
 
-        The least of three turns of each, which alternate: other work on the machine slows the one or the other
-        by more than the rest of the search takes.
+        The least of three turns of each, which alternate: other work on the machine slows the one or the
+        other by more than the rest of the search takes.
         """
         import time
 
