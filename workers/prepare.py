@@ -17,7 +17,8 @@ from evaluations import archives
 from evaluations.datasets import write_blind
 from evaluations.errors import EvaluationError, EvaluationFailed
 from evaluations.inspection import check_safe
-from evaluations.systems import locations, vector_files
+from evaluations.latency import references
+from evaluations.systems import hub, locations, vector_files
 
 WANTED, FETCHED = "wanted.json", "fetched.json"
 
@@ -31,7 +32,8 @@ def main(folder: Path) -> int:
     except EvaluationError as error:
         print(error, file=sys.stderr)
         return 3 if isinstance(error, EvaluationFailed) else 2
-    prepared = {"folders": folders, "checkpoints": checkpoints}
+    encoder = reference_encoder() if wanted["encoder"] else None
+    prepared = {"folders": folders, "checkpoints": checkpoints, "encoder": encoder}
     (folder / FETCHED).write_text(json.dumps(prepared), encoding="utf-8")
     return 0
 
@@ -84,6 +86,20 @@ def fetch_model(model: Mapping[str, Any]) -> str:
                 "MODEL-CHANGED", f"{name} of {model['location']} is not the file it was when it was submitted"
             )
     return str(fetched.folder.resolve())
+
+
+def reference_encoder() -> dict[str, str | None]:
+    """`folder` of the encoder that latencies are held against, fetched where need be; else a `problem`.
+
+    Here, because the process that measures sees neither the hub nor its cache. A row without it says so: it
+    is no failure.
+    """
+    try:
+        # Under the branch's name, by which the hub's cache is asked for it from then on, with no hub.
+        found = references.encoder_location() or hub.download(references.ENCODER_MODEL, "main")
+    except EvaluationError as error:
+        return {"folder": None, "problem": str(error)}
+    return {"folder": str(Path(found).resolve()), "problem": None}
 
 
 def unpack_archive(archive: Mapping[str, Any]) -> str:

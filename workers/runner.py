@@ -1,6 +1,7 @@
 """One attempt, from a claim to a report: prepare, measure without the qrels, score without the model."""
 
 import json
+import logging
 import os
 import shutil
 import stat
@@ -14,6 +15,7 @@ from django.core.files.storage import default_storage
 
 from evaluations.artefacts import RUN
 from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.latency import references
 from evaluations.report import REPORT, Report, read_report
 from evaluations.sparsity.pooling import DIMENSION_COUNTS
 from evaluations.sparsity.sweeps import parse_sweeps, run_names
@@ -30,6 +32,8 @@ from .evaluator import Limits, Watcher
 from .needs import needs_of
 from .prepare import FETCHED, WANTED
 from .sandbox import Step
+
+logger = logging.getLogger(__name__)
 
 SYSTEM = "system.json"
 UPLOAD = "submitted-file"
@@ -129,10 +133,29 @@ def _measure_latency(job: Job, watcher: Watcher) -> None:
     evaluator.run(measure_step(job), job.folder, watcher, _limits(job))
     _accept(job)
     calibration.check_host(reports.host_of(read_report(job.scored)), profile)
+    _tell_operator(job)
+
+
+def _tell_operator(job: Job) -> None:
+    """A row without its reference says only that; why the model is not here is the operator's to mend."""
+    problem = _prepared(job)["encoder"]["problem"]
+    findings = read_report(job.scored).tracks.get(Track.LATENCY.value)
+    matched = str(findings.details.get("matched_reference", "")) if findings else ""
+    if problem and references.ENCODER in matched:
+        logger.warning(
+            "submission %s has no matched ratio, since %s could not be had: %s; let this worker reach the hub"
+            " once, or put the model's files into %s",
+            job.submission.pk,
+            references.ENCODER_MODEL,
+            problem,
+            Path(settings.MODELS) / references.ENCODER_MODEL,
+        )
 
 
 def wanted(job: Job) -> dict[str, Any]:
-    """What the step with a network is to prepare: the dataset, each part of the system, each checkpoint."""
+    """What the step with a network is to prepare: the dataset, each part of the system, each checkpoint, and
+    for a latency session the reference encoder.
+    """
     dataset, parts = job.dataset, job.revision.parts
     others = enumerate(job.checkpoints.items(), start=len(parts))
     return {
@@ -145,6 +168,7 @@ def wanted(job: Job) -> dict[str, Any]:
         },
         "parts": [_wanted(job, part, place) for place, part in enumerate(parts)],
         "checkpoints": {name: _wanted(job, part, place) for place, (name, part) in others},
+        "encoder": job.is_latency,
     }
 
 
@@ -246,8 +270,14 @@ def measure_step(job: Job) -> Step:
         arguments += ["--cache", str(settings.VECTOR_CACHE), "--cache-mb", str(settings.VECTOR_CACHE_MB)]
     if job.is_latency:
         arguments += ["--baseline", str(job.folder / calibration.BASELINE)]
-        variables = {"SPARSEBOARD_MODELS": settings.MODELS}  # the reference encoder is there
+        variables = _encoder_variable(job)
     return Step("measure", [*arguments, "--out", str(job.measured), "--json-progress"], variables=variables)
+
+
+def _encoder_variable(job: Job) -> dict[str, str]:
+    """The one folder of the host's models that a submitted system's process is told of."""
+    folder = _prepared(job)["encoder"]["folder"]
+    return {references.ENCODER_VARIABLE: folder} if folder else {}
 
 
 def score_step(job: Job) -> Step:

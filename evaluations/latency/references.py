@@ -6,6 +6,7 @@ larger than processors' caches, with a vector: what an exact dense search cannot
 """
 
 import itertools
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.datasets import Documents
+from evaluations.errors import EvaluationFailed
 from evaluations.latency.harness import Recording
 from evaluations.progress import Progress
 from evaluations.search.found import NOTHING, Found
@@ -26,6 +28,8 @@ from evaluations.systems.locations import checksum, file_checksums, local_folder
 BM25, ENCODER, SCAN = "bm25", "encoder", "scan"
 VERSION = 1  # raise it when a reference below does other work
 ENCODER_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+# Names the model's folder to a process that finds no other: a sandbox sees neither the hub's cache nor HOME.
+ENCODER_VARIABLE = "SPARSEBOARD_REFERENCE_ENCODER"
 ABSENT = f"the reference model {ENCODER_MODEL} is not on this machine"
 SCAN_SHAPE = (100_000, 384)
 DESCRIPTION = f"{VERSION}: bm25, {ENCODER_MODEL}, scan of {SCAN_SHAPE[0]} x {SCAN_SHAPE[1]} fp32"
@@ -149,7 +153,13 @@ def encoder_path(device: str, precision: str) -> QueryPath | None:
 
 
 def encoder_location() -> str | None:
-    """A folder of the model: among SPARSEBOARD_MODELS, in the hub's cache, or from the demo's package."""
+    """A folder of the model: named by `ENCODER_VARIABLE`, else among SPARSEBOARD_MODELS, in the hub's cache,
+    or from the demo's package.
+
+    Raises EvaluationFailed `MODEL-MISSING` where the variable names no folder.
+    """
+    if named := os.environ.get(ENCODER_VARIABLE):
+        return _named_folder(named)
     folder = local_folder(ENCODER_MODEL)
     if folder is not None:
         return str(folder)
@@ -164,6 +174,16 @@ def encoder_content() -> str | None:
     """The checksum of the files of `encoder_location`, as of a submitted model's; None without the model."""
     location = encoder_location()
     return None if location is None else checksum(file_checksums(Path(location)))
+
+
+def _named_folder(named: str) -> str:
+    if not Path(named).is_dir():
+        raise EvaluationFailed(
+            "MODEL-MISSING",
+            f"{ENCODER_VARIABLE} names {named}, and no folder is there; name one with {ENCODER_MODEL}, or"
+            " leave it out",
+        )
+    return named
 
 
 def scan_path(device: str, k: int) -> QueryPath:

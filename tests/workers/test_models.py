@@ -21,6 +21,7 @@ def job(pets, tmp_path):
             folder=tmp_path,
             blind=tmp_path / "blind",
             checkpoints={},
+            is_latency=False,
         )
 
     return make

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from evaluations.datasets import load
+from evaluations.errors import EvaluationFailed
 from evaluations.latency import references
 from evaluations.latency.baseline import key_of
 from evaluations.latency.harness import Recording, empty_path
@@ -121,3 +122,11 @@ def test_without_the_encoders_model_neither_is_there(monkeypatch):
     found = references_for(made_of(DENSE, SPLADE), load("mini").documents, 10, 1)
     assert set(found.absent) == {"encoder", "encoder bf16"}
     assert not found.is_matched
+
+
+def test_a_process_may_be_told_where_the_encoder_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPARSEBOARD_REFERENCE_ENCODER", str(tmp_path))
+    assert references.encoder_location() == str(tmp_path)
+    monkeypatch.setenv("SPARSEBOARD_REFERENCE_ENCODER", str(tmp_path / "none"))
+    with pytest.raises(EvaluationFailed, match=r"MODEL-MISSING.*no folder is there; name one with sentence-"):
+        references.encoder_location()
