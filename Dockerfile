@@ -14,7 +14,8 @@ RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" torch==2.13.0
 COPY requirements/run.txt requirements/run.txt
 RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/run.txt
 
-COPY manage.py ./
+# pyproject.toml names the version, which results and checks are kept with.
+COPY manage.py pyproject.toml ./
 COPY evaluations evaluations
 COPY leaderboard leaderboard
 COPY workers workers

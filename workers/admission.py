@@ -9,12 +9,15 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from types import FrameType
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from evaluations import provenance
 from evaluations.latency.host import host_profile
+from evaluations.reference_scores import REFERENCE_SCORES, ReferenceScore
 from leaderboard.hosts import registry
 from leaderboard.hosts.models import BaselineCheck
 from leaderboard.hosts.registry import Identity
@@ -45,9 +48,14 @@ def admitted(queues: Sequence[str]) -> Iterator[None]:
 
 
 def identify(queues: Sequence[str]) -> Identity:
-    device = "gpu" if any(queue.endswith(".gpu") for queue in queues) else "cpu"
-    profile = host_profile()
-    return Identity(host.WORKER, profile.hash, profile.facts, profile.versions, tuple(queues), device)
+    """Its device is the first that its queues name."""
+    profile, device = host_profile(), _devices(queues)[0]
+    versions = {**profile.versions, "sparseboard": provenance.sparseboard_version()}
+    return Identity(host.WORKER, profile.hash, profile.facts, versions, tuple(queues), device)
+
+
+def _devices(queues: Sequence[str]) -> list[str]:
+    return sorted({"gpu" if queue.endswith(".gpu") else "cpu" for queue in queues})
 
 
 def _wait_until_trusted(identity: Identity) -> None:
@@ -62,10 +70,10 @@ def _problem(identity: Identity) -> str:
     """Why this machine's numbers must not count; empty where they may."""
     if not settings.BASELINE_CHECK:
         return ""
+    on_each = [replace(identity, device=device) for device in _devices(identity.queues)]
     with host.one_of_host("baseline", _check_stopping):  # of workers that start together one checks for all
-        known = _known(identity)
-    failed = [check for check in known.values() if check.outcome == BaselineCheck.Outcome.FAILED]
-    return "; ".join(_sentence(check) for check in failed)
+        checks = [check for each in on_each for check in _known(each)]
+    return "; ".join(_sentence(check) for check in checks if _has_failed(check))
 
 
 def _check_stopping() -> None:
@@ -73,22 +81,37 @@ def _check_stopping() -> None:
         raise ShuttingDown
 
 
-def _known(identity: Identity) -> dict[str, BaselineCheck]:
-    """The last day's check of each reference; measured now where there is none, or one failed."""
-    known = {check.system: check for check in registry.fresh_checks(identity)}
-    if not known or any(check.outcome == BaselineCheck.Outcome.FAILED for check in known.values()):
-        for found in baseline.reproductions(identity.device):
-            registry.record_check(identity, found)
-        known = {check.system: check for check in registry.fresh_checks(identity)}
-    return known
+def _known(identity: Identity) -> list[BaselineCheck]:
+    """The last day's check of each reference on one device; measured now where it failed or is missing.
+
+    Each is recorded when it is known, so that a worker may have ended between two of them.
+    """
+    known = _fresh(identity)
+    for reference in REFERENCE_SCORES:
+        if reference not in known or _has_failed(known[reference]):
+            registry.record_check(identity, baseline.reproduction(reference, identity.device))
+    known |= _fresh(identity)
+    return [known[reference] for reference in REFERENCE_SCORES]
+
+
+def _fresh(identity: Identity) -> dict[ReferenceScore, BaselineCheck]:
+    """By the whole of what was expected: a check of another score says nothing of this one."""
+    return {
+        ReferenceScore(check.system, check.metric, check.expected, check.tolerance): check
+        for check in registry.fresh_checks(identity)
+    }
+
+
+def _has_failed(check: BaselineCheck) -> bool:
+    return check.outcome == BaselineCheck.Outcome.FAILED
 
 
 def _sentence(check: BaselineCheck) -> str:
     if check.measured is None:
-        return f"{check.system} on mini failed here: {check.message}"
+        return f"{check.system} on mini failed here on {check.device}: {check.message}"
     return (
         f"{check.system} on mini has {check.metric} {check.measured:.6f} here, not {check.expected:.6f}"
-        f" (within {check.tolerance:g})"
+        f" (within {check.tolerance:g}, on {check.device})"
     )
 
 

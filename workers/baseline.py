@@ -2,13 +2,12 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
 
 from evaluations.errors import EvaluationError
-from evaluations.reference_scores import REFERENCE_SCORES, ReferenceScore
+from evaluations.reference_scores import ReferenceScore
 from evaluations.report import read_report
 from leaderboard.hosts.registry import Reproduction
 
@@ -35,14 +34,13 @@ class _Quiet:
     def note(self, line: str) -> None: ...
 
 
-def reproductions(device: str) -> Iterator[Reproduction]:
-    """Each reference in turn. Raises ShuttingDown."""
-    for reference in REFERENCE_SCORES:
-        folder = Path(tempfile.mkdtemp(prefix="sparseboard-baseline-"))
-        try:
-            yield _reproduction(reference, device, folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+def reproduction(reference: ReferenceScore, device: str) -> Reproduction:
+    """What this machine makes of one of `REFERENCE_SCORES`. Raises ShuttingDown."""
+    folder = Path(tempfile.mkdtemp(prefix="sparseboard-baseline-"))
+    try:
+        return _reproduction(reference, device, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _reproduction(reference: ReferenceScore, device: str, folder: Path) -> Reproduction:
