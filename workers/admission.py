@@ -89,7 +89,8 @@ def _known(identity: Identity) -> list[BaselineCheck]:
     known = _fresh(identity)
     for reference in REFERENCE_SCORES:
         if reference not in known or _has_failed(known[reference]):
-            registry.record_check(identity, baseline.reproduction(reference, identity.device))
+            with host.turn(alone=False, check=_check_stopping):  # not into a session of this host
+                registry.record_check(identity, baseline.reproduction(reference, identity.device))
     known |= _fresh(identity)
     return [known[reference] for reference in REFERENCE_SCORES]
 

@@ -1,4 +1,4 @@
-"""One attempt, from a claim to a report: prepare, measure without the qrels, score without the model."""
+"""One attempt, from a claim to a report: fetch, write, measure without the qrels, score without the model."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
 from leaderboard.submissions.sweeps import workload
 
-from . import calibration, evaluator, host, reports, workspace
+from . import calibration, evaluator, host, prepare, reports, workspace
 from .evaluator import Limits, Watcher
 from .needs import needs_of
 from .prepare import FETCHED, WANTED
@@ -100,11 +100,15 @@ def run(job: Job, watcher: Watcher) -> Report:
     """
     watcher.check()
     watcher.progress("loading", None)
-    _write_json(job.folder / WANTED, wanted(job))
-    evaluator.run(prepare_step(job), job.folder, watcher, _limits(job))
-    _write_json(job.folder / SYSTEM, system(job))
+    asked = wanted(job)
+    _write_json(job.folder / WANTED, asked)
+    evaluator.run(fetch_step(job), job.folder, watcher, _limits(job))
     watcher.progress(WAITING, None)
     with host.turn(alone=job.is_latency, check=watcher.check):
+        watcher.progress("loading", None)
+        if not prepare.is_written(asked):
+            evaluator.run(write_step(job), job.folder, watcher, _limits(job))
+        _write_json(job.folder / SYSTEM, system(job))
         _measure(job, watcher)
     return reports.publishable(read_report(job.scored), job.claim, job.submission, job.dataset)
 
@@ -153,8 +157,8 @@ def _tell_operator(job: Job) -> None:
 
 
 def wanted(job: Job) -> dict[str, Any]:
-    """What the step with a network is to prepare: the dataset, each part of the system, each checkpoint, and
-    for a latency session the reference encoder.
+    """What is to be prepared: the dataset, each part of the system, each checkpoint, and for a latency
+    session the reference encoder. Files that were submitted are copied now.
     """
     dataset, parts = job.dataset, job.revision.parts
     others = enumerate(job.checkpoints.items(), start=len(parts))
@@ -174,6 +178,8 @@ def wanted(job: Job) -> dict[str, Any]:
 
 def _wanted(job: Job, part: Part, place: int) -> dict[str, Any]:
     """A model to fetch, an archive to unpack, or neither."""
+    if kind_of(part.kind).takes == "file":
+        _copied(_run_file(job, part), _copy_of(job, place))
     archive = _archive(job, part, place)
     is_fetched = archive is None and kind_of(part.kind).has_model(part.location)
     model = {"location": part.location, "revision": part.version, "files": dict(part.files)}
@@ -187,7 +193,7 @@ def _archive(job: Job, part: Part, place: int) -> dict[str, Any] | None:
         return None
     names = [member.dataset.name for member in job.submission.benchmark.members()]
     return {
-        "path": str(_copied(upload, job.folder / f"{UPLOAD}-{place}")),
+        "path": str(_copied(upload, _copy_of(job, place))),
         "folder": str(job.folder / f"{UNPACKED}-{place}"),
         "kind": part.kind,
         "files": dict(part.files),
@@ -209,7 +215,8 @@ def _local(job: Job, part: Part, place: int) -> dict[str, Any]:
     elif kind.takes == "folder":
         location = _unpacked_vectors(job, place)
     elif kind.takes == "file":
-        location, revision = _uploaded_file(job, part, place)
+        # Its checksum goes with the copy, and the evaluator compares.
+        location, revision = str(_copy_of(job, place)), f"sha256:{_run_file(job, part).sha256[:16]}"
     spec = {"kind": part.kind, "location": location, "revision": revision}
     return {**spec, "options": dict(part.options)}
 
@@ -230,14 +237,18 @@ def _prepared(job: Job) -> dict[str, Any]:
     return found
 
 
-def _uploaded_file(job: Job, part: Part, place: int) -> tuple[str, str]:
-    """A copy of the upload for this dataset; its checksum goes with it, and the evaluator compares."""
+def _run_file(job: Job, part: Part) -> RevisionFile:
+    """The upload for this dataset."""
     upload = RevisionFile.objects.filter(revision=part.revision, dataset=job.dataset).first()
     if upload is None or not upload.file.name:
         raise EvaluationError(
             "RUN-MISSING", f"no file was submitted for {job.dataset.name}; submit one for it"
         )
-    return str(_copied(upload, job.folder / f"{UPLOAD}-{place}")), f"sha256:{upload.sha256[:16]}"
+    return upload
+
+
+def _copy_of(job: Job, place: int) -> Path:
+    return job.folder / f"{UPLOAD}-{place}"
 
 
 def _copied(upload: RevisionFile, path: Path) -> Path:
@@ -246,10 +257,14 @@ def _copied(upload: RevisionFile, path: Path) -> Path:
     return path
 
 
-def prepare_step(job: Job) -> Step:
+def fetch_step(job: Job) -> Step:
     models = {"SPARSEBOARD_MODELS": settings.MODELS}
-    arguments = ["workers.prepare", str(job.folder)]
-    return Step("prepare", arguments, trusted=True, network=True, variables=models)
+    arguments = ["workers.prepare", "fetch", str(job.folder)]
+    return Step("fetch", arguments, trusted=True, network=True, variables=models)
+
+
+def write_step(job: Job) -> Step:
+    return Step("write", ["workers.prepare", "write", str(job.folder)], trusted=True)
 
 
 def measure_step(job: Job) -> Step:

@@ -124,6 +124,24 @@ def test_a_check_does_not_hold_for_another_version_of_the_board(monkeypatch):
     assert len(evaluated) == 2
 
 
+def test_a_check_waits_for_a_session_of_its_host_and_none_is_no_reason_to_wait(monkeypatch):
+    evaluated = only_known(monkeypatch, BM25)
+    with host.turn(alone=True, check=lambda: None):
+        stop = threading.Timer(1, host.stopping.set)
+        stop.start()
+        with pytest.raises(admission.ShuttingDown), admission.admitted(["retrieval.cpu"]):
+            pytest.fail("it was admitted")
+        stop.join()
+    assert evaluated == []
+    host.stopping.clear()
+    Worker.objects.all().delete()
+    with admission.admitted(["retrieval.cpu"]):
+        assert evaluated == [("bm25", "cpu")]
+    Worker.objects.all().delete()
+    with host.turn(alone=True, check=lambda: None), admission.admitted(["retrieval.cpu"]):
+        assert evaluated == [("bm25", "cpu")]
+
+
 def test_a_second_latency_worker_is_turned_away_before_it_is_registered():
     refused = pytest.raises(host.TwoLatencyWorkers)
     with host.only_latency_worker(), refused, admission.admitted(["latency.cpu"]):

@@ -46,8 +46,8 @@ def job(submit, var, settings, monkeypatch):
 
 def prepared(job) -> dict:
     (job.folder / prepare.WANTED).write_text(json.dumps(runner.wanted(job)))
-    code = "from pathlib import Path; from workers import prepare; sys.exit(prepare.main(Path()))"
-    said(runner.prepare_step(job), job.folder, code)
+    code = "from pathlib import Path; from workers import prepare; sys.exit(prepare.main('fetch', Path()))"
+    said(runner.fetch_step(job), job.folder, code)
     return json.loads((job.folder / prepare.FETCHED).read_text())["encoder"]
 
 

@@ -143,7 +143,7 @@ def test_a_checkpoint_that_is_not_what_it_was_is_refused_under_its_name(job, mod
     one = prepare.locations.pinned("org/one")
     own.submission.revision.version = one.revision
     (tmp_path / prepare.WANTED).write_text(json.dumps(runner.wanted(own)))
-    assert prepare.main(tmp_path) == 2
+    assert prepare.main("fetch", tmp_path) == 2
     assert f"error[REVISION-MISMATCH]: checkpoint {key}: org/two here is" in capsys.readouterr().err
 
 
