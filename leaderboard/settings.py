@@ -6,6 +6,7 @@ docs/operations.md. A secret may come from a file: `SPARSEBOARD_SECRET_KEY_FILE=
 
 import contextlib
 import os
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,8 @@ EVALUATION_MEMORY_BYTES = env_number("EVALUATION_MEMORY_MB", 16 * 1024) * 2**20
 EVALUATOR_MODULE = env_text("EVALUATOR_MODULE", "evaluations")
 # Before a worker takes anything it reproduces stored scores on `mini`, at most once a day.
 BASELINE_CHECK = env_flag("BASELINE_CHECK", True)
+# Where the latency workers of all boards on this host know of each other, whoever runs them.
+HOST_LOCKS = Path(env_text("HOST_LOCKS", tempfile.gettempdir()))
 # A session on a noisy machine is tried again after a while; this often it may be rejected.
 LATENCY_SESSIONS = 3
 LATENCY_RETRY_SECONDS = env_number("LATENCY_RETRY_SECONDS", 300)

@@ -8,6 +8,8 @@ import tempfile
 if "SPARSEBOARD_VAR" not in os.environ:
     os.environ["SPARSEBOARD_VAR"] = tempfile.mkdtemp(prefix="sparseboard-tests-")
     atexit.register(shutil.rmtree, os.environ["SPARSEBOARD_VAR"], ignore_errors=True)
+# Another board may run on this machine.
+os.environ.setdefault("SPARSEBOARD_HOST_LOCKS", os.environ["SPARSEBOARD_VAR"])
 
 from leaderboard.settings import *  # noqa: F403
 from leaderboard.settings import STATIC_ROOT, STORAGES

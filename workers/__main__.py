@@ -13,12 +13,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers", description="Evaluate what is submitted.")
     parser.add_argument("--queues", default=ON_CPU, help="default: %(default)s")
     options = parser.parse_args()
+    queues = [queue.strip() for queue in options.queues.split(",") if queue.strip()]
     from workers import admission, heartbeat, host  # once Django is set up
 
     try:
-        with admission.admitted(options.queues.split(",")):
-            _work(options.queues)
-    except host.TwoLatencyWorkers as problem:
+        with admission.admitted(queues):
+            _work(",".join(queues))
+    except host.NotStarted as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
     except heartbeat.ShuttingDown:

@@ -21,6 +21,7 @@ from evaluations.reference_scores import REFERENCE_SCORES, ReferenceScore
 from leaderboard.hosts import registry
 from leaderboard.hosts.models import BaselineCheck
 from leaderboard.hosts.registry import Identity
+from leaderboard.submissions.models import Track
 
 from . import baseline, host
 from .heartbeat import ShuttingDown
@@ -33,8 +34,8 @@ QUARANTINE_SECONDS = 3600.0
 
 @contextmanager
 def admitted(queues: Sequence[str]) -> Iterator[None]:
-    """Inside, this worker may take tasks. Raises TwoLatencyWorkers, ShuttingDown."""
-    measures_latency = any(queue.startswith("latency.") for queue in queues)
+    """Inside, this worker may take tasks. Raises NotStarted, ShuttingDown."""
+    measures_latency = _measures_latency(queues)
     with _signals_heard(), host.only_latency_worker() if measures_latency else nullcontext():
         identity = identify(queues)
         registry.register(identity)
@@ -45,6 +46,18 @@ def admitted(queues: Sequence[str]) -> Iterator[None]:
                 yield
             finally:
                 registry.leave(host.WORKER)
+
+
+def _measures_latency(queues: Sequence[str]) -> bool:
+    """Raises NotStarted where it would do other work too: one job at a time would not keep its host quiet."""
+    timed = [queue for queue in queues if queue.startswith(f"{Track.LATENCY}.")]
+    others = [queue for queue in queues if queue not in timed]
+    if timed and others:
+        raise host.NotStarted(
+            "--queues names latency and other queues, but a latency worker takes nothing else: start one"
+            f" worker with --queues {','.join(timed)} and another with --queues {','.join(others)}"
+        )
+    return bool(timed)
 
 
 def identify(queues: Sequence[str]) -> Identity:

@@ -1,5 +1,6 @@
 """This worker process: its name, whether it is to stop, and the host's turns at measuring."""
 
+import contextlib
 import fcntl
 import os
 import platform
@@ -7,30 +8,65 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from django.conf import settings
 
 WORKER = f"{platform.node()[:120]}:{os.getpid()}:{secrets.token_hex(3)}"
 POLL_SECONDS = 0.5
+LATENCY_WORKER = "latency-worker.lock"
 
 stopping = threading.Event()
 
 
-class TwoLatencyWorkers(Exception):  # noqa: N818 - a state of the host, to be mended by its operator
+class NotStarted(Exception):  # noqa: N818 - a state of the host, to be mended by its operator
+    """This worker may not start as it was told to; the message says why, and what to do."""
+
+
+class TwoLatencyWorkers(NotStarted):
     """Another worker of this host measures latency already."""
 
 
 @contextmanager
 def only_latency_worker() -> Iterator[None]:
-    """Held for a latency worker's life. Raises TwoLatencyWorkers at once where another holds it."""
-    with _lock_file("latency-worker.lock") as lock:
-        if not _locked(lock, fcntl.LOCK_EX):
-            raise TwoLatencyWorkers(
-                "another worker of this host measures latency; two would disturb each other: stop one, or"
-                " leave the latency queues out of --queues"
-            )
+    """Held for a latency worker's life. Raises TwoLatencyWorkers at once where another of this host holds it,
+    of this board or another, and NotStarted where that cannot be found out.
+    """
+    with _lock_file(LATENCY_WORKER) as own, _lock_of_host() as shared:
+        for lock in (own, shared):
+            if not _locked(lock, fcntl.LOCK_EX):
+                raise TwoLatencyWorkers(
+                    f"another worker of this host measures latency and holds {lock.name}; two would disturb"
+                    " each other: stop one, or leave the latency queues out of --queues"
+                )
         yield
+
+
+def _lock_of_host() -> IO[str]:
+    """A file that the workers of every board on this host know, whoever runs them."""
+    path = Path(settings.HOST_LOCKS) / f"sparseboard-{LATENCY_WORKER}"
+    try:
+        return open(path, opener=_for_everybody)
+    except OSError as error:
+        raise NotStarted(
+            f"{path} cannot be opened ({error.strerror}), by which the latency workers of this host know of"
+            " each other: name a folder by SPARSEBOARD_HOST_LOCKS where all their users may write, as /tmp is"
+        ) from error
+
+
+def _for_everybody(path: str, _: int) -> int:
+    """Opens for reading, which is enough to lock, and makes the file where it is missing.
+
+    What is there is never opened to be made: in a folder as /tmp the kernel refuses that to all but the
+    file's owner (fs.protected_regular).
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with contextlib.suppress(FileExistsError):
+        made = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+        os.fchmod(made, 0o644)  # whatever the umask says
+        return made
+    return os.open(path, flags)
 
 
 @contextmanager

@@ -117,6 +117,7 @@ class Board:
             **{key: value for key, value in os.environ.items() if not key.startswith("SPARSEBOARD_")},
             "DJANGO_SETTINGS_MODULE": "leaderboard.settings",
             "SPARSEBOARD_VAR": str(var),
+            "SPARSEBOARD_HOST_LOCKS": str(var),  # another board may run on this machine
             "SPARSEBOARD_BASELINE_CHECK": "0",  # has a test of its own
             "PYTHONUNBUFFERED": "1",
             **(environment or {}),

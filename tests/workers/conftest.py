@@ -19,6 +19,7 @@ def var(tmp_path: Path, settings) -> Iterator[Path]:
     """The board's folder. Its database is the test's."""
     if connection.vendor == "sqlite":
         (tmp_path / "db.sqlite3").symlink_to(settings.DATABASES["default"]["TEST"]["NAME"])
+    settings.HOST_LOCKS = tmp_path  # another board may run on this machine
     settings.VAR, settings.REDIS_URL, settings.BROKER_FOLDER = tmp_path, "", tmp_path / "broker"
     settings.STORAGES = settings.STORAGES | {
         "default": {

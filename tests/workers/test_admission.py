@@ -147,3 +147,17 @@ def test_a_second_latency_worker_is_turned_away_before_it_is_registered():
     with host.only_latency_worker(), refused, admission.admitted(["latency.cpu"]):
         pytest.fail("it was admitted")
     assert not Worker.objects.exists()
+
+
+def test_a_latency_worker_takes_nothing_else():
+    queues = ["latency.cpu", "retrieval.cpu", "latency.gpu"]
+    said = r"--queues latency.cpu,latency.gpu and another with --queues retrieval.cpu"
+    with pytest.raises(host.NotStarted, match=said), admission.admitted(queues):
+        pytest.fail("it was admitted")
+    assert not Worker.objects.exists()
+
+
+def test_latency_of_both_devices_is_one_workers(monkeypatch):
+    only_known(monkeypatch, BM25)
+    with admission.admitted(["latency.cpu", "latency.gpu"]):
+        assert Worker.objects.get().queues == "latency.cpu,latency.gpu"

@@ -1,5 +1,7 @@
 """Whose turn it is on a host: latency alone, everything else together, and one latency worker at most."""
 
+import os
+import stat
 import threading
 
 import pytest
@@ -94,6 +96,51 @@ def test_who_waits_may_give_up():
     assert later.had_its_turn(2)  # nothing is left locked
     first.end()
     later.end()
+
+
+def test_a_latency_worker_of_another_board_on_the_host_refuses_to_start(settings, tmp_path):
+    settings.HOST_LOCKS, settings.VAR = tmp_path / "host", tmp_path / "one"
+    settings.HOST_LOCKS.mkdir()
+    with host.only_latency_worker():
+        settings.VAR = tmp_path / "other"
+        held = str(tmp_path / "host" / "sparseboard-latency-worker.lock")
+        with pytest.raises(host.TwoLatencyWorkers, match=held), host.only_latency_worker():
+            pytest.fail("two latency workers")
+        settings.HOST_LOCKS = tmp_path / "another host"
+        settings.HOST_LOCKS.mkdir()
+        with host.only_latency_worker():
+            pass
+    settings.HOST_LOCKS = tmp_path / "host"
+    with host.only_latency_worker():
+        pass
+
+
+def test_any_user_may_lock_the_hosts_file_whoever_made_it(settings, tmp_path):
+    before = os.umask(0o077)
+    try:
+        with host.only_latency_worker():
+            pass
+    finally:
+        os.umask(before)
+    path = tmp_path / "sparseboard-latency-worker.lock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    path.chmod(0o444)  # as for a user who may only read it
+    with host.only_latency_worker():
+        pass
+
+
+def test_a_folder_that_is_not_there_is_named_with_what_to_do(settings, tmp_path):
+    settings.HOST_LOCKS = tmp_path / "none"
+    said = r"none/.*cannot be opened \(No such file.*SPARSEBOARD_HOST_LOCKS"
+    with pytest.raises(host.NotStarted, match=said), host.only_latency_worker():
+        pytest.fail("nobody knows whether it is the only one")
+
+
+def test_a_link_in_place_of_the_hosts_file_is_not_followed(settings, tmp_path):
+    (tmp_path / "sparseboard-latency-worker.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(host.NotStarted, match="cannot be opened"), host.only_latency_worker():
+        pytest.fail("it followed the link")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_second_latency_worker_of_a_host_refuses_to_start():

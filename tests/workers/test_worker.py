@@ -31,6 +31,7 @@ def start(var: Path) -> Iterator[Callable[[], subprocess.Popen]]:
     environment |= the_tests_database() | {
         "DJANGO_SETTINGS_MODULE": "leaderboard.settings",
         "SPARSEBOARD_VAR": str(var),
+        "SPARSEBOARD_HOST_LOCKS": str(var),
         "SPARSEBOARD_EVALUATOR_MODULE": "tests.workers.stand_in",
         "SPARSEBOARD_LEASE_SECONDS": "3",
         "SPARSEBOARD_HEARTBEAT_SECONDS": "1",
