@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TASKS = Path("/proc/self/task")
+TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def quiet(threads: int = 1, cores: int | None = None) -> Iterator[Quiet]:
     """No garbage collection, `threads` threads in every library's pool; as before afterwards.
 
     `cores`: how many the process is pinned to, as many as threads where not said. The last are taken: the
-    first serves most of a machine's interrupts.
+    first serves most of a machine's interrupts. Of one core's several processors one, while there are cores.
     """
     from threadpoolctl import threadpool_limits
 
@@ -81,12 +82,35 @@ def _pinned(count: int) -> Iterator[tuple[int, ...] | None]:
         yield None
         return
     before = os.sched_getaffinity(0)
-    cores = tuple(sorted(before)[-count:])
+    cores = chosen(before, count)
     pinned = _pin(set(cores))
     try:
         yield cores if pinned else None
     finally:
         _pin(before)
+
+
+def chosen(allowed: set[int], count: int, topology: Path = TOPOLOGY) -> tuple[int, ...]:
+    """`count` of the allowed processors, the last, each of another core as far as there are cores.
+
+    However siblings are numbered, beside each other or in two halves. One counts as a core of its own where
+    the system does not say.
+    """
+    last_of: dict[str, int] = {}
+    for processor in sorted(allowed):
+        last_of[_core(processor, topology)] = processor
+    cores = sorted(last_of.values())
+    siblings = sorted(allowed - set(cores))
+    return tuple(sorted((siblings + cores)[-count:]))
+
+
+def _core(processor: int, topology: Path) -> str:
+    """A text that the siblings of one core have in common."""
+    path = topology / f"cpu{processor}" / "topology" / "thread_siblings_list"
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return f"only {processor}"
 
 
 def _pin(cores: set[int]) -> bool:
