@@ -34,9 +34,9 @@ def quiet(threads: int = 1, cores: int | None = None) -> Iterator[Quiet]:
     gc.disable()
     try:
         with (
-            threadpool_limits(threads),
-            _numba_threads(threads),
+            _numba_threads(threads),  # being asked, numba loads the library whose pool is limited below
             _torch_threads(threads),
+            threadpool_limits(threads),
             _pinned(cores or threads) as pinned,
         ):
             yield Quiet(threads, pinned)
