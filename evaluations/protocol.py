@@ -12,6 +12,9 @@ DEPTH = 1000
 ORDER_RULE = "float32 score descending, then document id descending by UTF-8 bytes"
 TEXT_TEMPLATE = "{title} {text}, stripped"
 NON_ZERO_RULE = "stored zeros removed; judged queries only"
+# What a latency session says of itself; the rest of its facts are of the data.
+SESSION_FACTS = ("host_profile", "device", "threads", "k", "engine", "query_loop", "references")
+LOOPED = "; looped"  # ends a query loop in which queries came more than once: a fact of the system's speed
 
 Fact = str | int | None
 
@@ -46,8 +49,17 @@ def sparsity_protocol(dataset: Dataset, vocabulary: int | None) -> Protocol:
 
 
 def latency_protocol(dataset: Dataset, session: Mapping[str, Fact]) -> Protocol:
-    """Adds what a session says of itself: see `evaluations.latency.session.LatencyFacts`."""
+    """Adds what a session says of itself, `SESSION_FACTS`: see `Session.protocol_facts`."""
     return Protocol("latency", {**_common(dataset), "qrels": None, **session})
+
+
+def retrieval_hash_of(latency: Mapping[str, Fact], qrels: str) -> str:
+    """The retrieval hash of the data that a latency protocol's facts name, judged by qrels of this checksum.
+
+    No session reads qrels, so this is how one is known to be of the data of a board's dataset.
+    """
+    data = {name: fact for name, fact in latency.items() if name not in {"hash", *SESSION_FACTS}}
+    return Protocol("retrieval", {**data, "qrels": qrels}).hash
 
 
 def _common(dataset: Dataset) -> dict[str, Fact]:

@@ -21,7 +21,7 @@ from evaluations.latency.schedule import Schedule
 from evaluations.latency.statistics import Block, Ratio, block_variation, mean, p50, ratio
 from evaluations.latency.throughput import Plan
 from evaluations.progress import Progress
-from evaluations.protocol import Fact
+from evaluations.protocol import LOOPED, Fact
 from evaluations.systems.abilities import QueryPath
 
 SYSTEM = "system"
@@ -69,7 +69,7 @@ class Session:
             "threads": self.settings.threads,
             "k": self.settings.k,
             "engine": self.path.engine,
-            "query_loop": str(self.settings.schedule) + ("; looped" if self.looped else ""),
+            "query_loop": str(self.settings.schedule) + (LOOPED if self.looped else ""),
             "references": self.references.description,
         }
 

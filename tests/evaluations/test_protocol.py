@@ -5,7 +5,14 @@ import dataclasses
 import pytest
 
 from evaluations.datasets import load
-from evaluations.protocol import Protocol, retrieval_protocol, sparsity_protocol
+from evaluations.protocol import (
+    SESSION_FACTS,
+    Protocol,
+    latency_protocol,
+    retrieval_hash_of,
+    retrieval_protocol,
+    sparsity_protocol,
+)
 
 
 @pytest.fixture
@@ -63,3 +70,14 @@ def test_it_shows_its_facts_beside_its_hash(dataset):
     assert shown["hash"] == retrieval_protocol(dataset).hash
     assert shown["depth"] == 1000
     assert shown["qrels"] == dataset.checksums.qrels
+
+
+def test_a_latency_protocol_tells_the_retrieval_hash_of_its_data(write_dataset, dataset):
+    """Whatever the session, and with the qrels that it does not read."""
+    for device in ("cpu", "cuda"):
+        session = dict.fromkeys(SESSION_FACTS, 1) | {"device": device}
+        facts = latency_protocol(dataset, session).to_dict()
+        assert retrieval_hash_of(facts, dataset.checksums.qrels) == retrieval_protocol(dataset).hash
+        assert retrieval_hash_of(facts, "others") != retrieval_protocol(dataset).hash
+        changed = facts | {"definitions_version": 99}
+        assert retrieval_hash_of(changed, dataset.checksums.qrels) != retrieval_protocol(dataset).hash

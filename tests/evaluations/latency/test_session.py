@@ -19,7 +19,7 @@ from evaluations.latency.schedule import Schedule
 from evaluations.latency.session import Settings, record, session_gates
 from evaluations.latency.track import findings
 from evaluations.progress import Progress
-from evaluations.protocol import latency_protocol
+from evaluations.protocol import SESSION_FACTS, latency_protocol
 from tests.evaluations.latency.stand_ins import steady, wait_ms, waiting_path
 
 QUICK = Settings(schedule=Schedule(block_s=0.0))
@@ -224,6 +224,7 @@ def test_host_threads_engine_and_loop_are_part_of_the_protocol(lexical, mini):
     first = latency_protocol(mini, facts)
     assert first.hash == latency_protocol(mini, dict(facts)).hash
     assert facts["host_profile"] == host_profile().hash
+    assert set(facts) == set(SESSION_FACTS)
     for name, value in [("host_profile", "other"), ("threads", 2), ("k", 100), ("engine", "hnsw")]:
         assert latency_protocol(mini, {**facts, name: value}).hash != first.hash
 
