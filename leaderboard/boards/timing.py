@@ -1,7 +1,7 @@
 """A latency session as the system's page shows it: on which machine, beside what, how sure; or why not."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +10,12 @@ from leaderboard.submissions.models import Evaluation, State, Track
 from .metrics import Metric, describe
 from .models import Entry, Measurement
 
+RATE = "queries_per_second"
 SHOWN = (
     *("latency_ratio_matched_p50", "latency_ratio_bm25_p50"),
     *(f"query_latency_{point}_ms" for point in ("p50", "p95", "p99", "mean")),
     *(f"query_{part}_latency_p50_ms" for part in ("tokenise", "encode", "search")),
-    "queries_per_second",
+    *(RATE, "open_loop_queries_per_second"),
     *(f"open_loop_latency_{point}_ms" for point in ("p50", "p95", "p99")),
     *("documents_per_second", "index_build_s", "index_resident_bytes", "index_disk_bytes"),
     *("peak_memory_bytes", "peak_card_memory_bytes"),
@@ -68,6 +69,7 @@ class Withheld:
 
     dataset: str
     why: str
+    dataset_id: UUID
 
 
 def sessions_of(evaluations: Iterable[Evaluation]) -> list[Session]:
@@ -88,7 +90,7 @@ def withheld_of(entries: Iterable[Entry]) -> dict[UUID, list[Withheld]]:
     )
     found: dict[UUID, list[Withheld]] = {}
     for row in rows:
-        found.setdefault(row.submission_id, []).append(Withheld(row.dataset.name, _why(row)))
+        found.setdefault(row.submission_id, []).append(Withheld(row.dataset.name, _why(row), row.dataset_id))
     return found
 
 
@@ -108,14 +110,32 @@ def _session(row: Evaluation) -> Session:
         dataset=row.dataset.name,
         host=row.host,
         host_title=f"{facts.get('cpu', 'unknown processor')}, {facts.get('cores', '?')} cores",
-        times=[_time(measured[name]) for name in SHOWN if name in measured],
+        times=list(_times(measured, found)),
         references=[
             Reference(name, float(each["p50_ms"]), each.get("p50_variation"))
             for name, each in found.get("references", {}).items()
         ],
         engines=[_engine(each) for each in found.get("engines", [])],
-        facts={label: text for label, text in _facts(found) if text},
+        facts={label: text for label, text in _facts(found, report) if text},
     )
+
+
+def _times(measured: Mapping[str, Measurement], found: Mapping[str, Any]) -> Iterator[Time]:
+    for name in SHOWN:
+        if name in measured:
+            yield _time(measured[name])
+        if name == RATE:
+            yield from _rates(found)
+
+
+def _rates(found: Mapping[str, Any]) -> Iterator[Time]:
+    """Of each number of clients; of searches alone where these are all that was timed."""
+    what = "Searches" if _is_search(found) else "Queries"
+    rates = {int(clients): float(rate) for clients, rate in found.get("closed_loop", {}).items()}
+    for clients, rate in sorted(rates.items()):
+        label = f"{what} a second, {clients} client{'s' if clients > 1 else ''}"
+        help = "Each client asks again as soon as it is answered"
+        yield Time(replace(describe(RATE), label=label, help=help), rate, None, None, "")
 
 
 def _time(row: Measurement) -> Time:
@@ -131,13 +151,22 @@ def _engine(found: Mapping[str, Any]) -> Engine:
     )
 
 
+def _is_search(found: Mapping[str, Any]) -> bool:
+    return bool(found.get("system", {}).get("encoder") == "given")
+
+
 def _given(found: Mapping[str, Any]) -> str:
     missing = found.get("queries_without_vector")
     left = f"; {missing:,} queries have no vector and find nothing" if missing else ""
     return f"query vectors were made elsewhere{left}"
 
 
-def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _cached(report: Mapping[str, Any]) -> str:
+    cached = report.get("provenance", {}).get("runtime", {}).get("texts_from_cache") or 0
+    return f"without encoding {cached:,} texts, whose vectors were in the cache" if cached else ""
+
+
+def _facts(found: Mapping[str, Any], report: Mapping[str, Any]) -> list[tuple[str, str]]:
     session, queries = found.get("session", {}), found.get("queries", {})
     looped = "; looped, since there are too few distinct ones" if queries.get("looped") else ""
     overhead = found.get("harness_overhead_p50_us")
@@ -146,13 +175,13 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     unknown = [str(gate.get("name")) for gate in gates if gate.get("state") == "unknown"]
     threads, first = session.get("threads", ""), session.get("k", "")
     left = f"; not known here: {', '.join(unknown)}" if unknown else ""
-    is_search = found.get("system", {}).get("encoder") == "given"
     return [
-        ("Timed", f"the search alone: {_given(found)}" if is_search else ""),
+        ("Timed", f"the search alone: {_given(found)}" if _is_search(found) else ""),
         ("Device", f"{session.get('device', '')}, {threads} thread(s), the first {first}"),
         ("Engine", str(session.get("engine", ""))),
         ("Queries", f"{queries.get('timed', 0):,} timed of {queries.get('distinct', 0):,} distinct{looped}"),
         ("Matched reference", str(found.get("matched_reference", ""))),
         ("Harness", f"{overhead:.2f} µs a query with an empty system" if overhead is not None else ""),
+        ("Memory", _cached(report)),
         ("Gates", f"{passed} passed{left}" if gates else ""),
     ]

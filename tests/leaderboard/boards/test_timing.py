@@ -18,6 +18,7 @@ FOUND = {
     "matched_reference": "bm25 tokenise+encode + bm25 search",
     "references": {"bm25": {"p50_ms": 0.05, "p50_variation": 0.012}},
     "harness_overhead_p50_us": 0.38,
+    "closed_loop": {"1": 31.25, "2": 62.5, "16": 250.0},
     "queries": {"distinct": 60, "timed": 1000, "looped": True},
     "host": {"facts": {"cpu": "Test processor", "cores": 2}},
     "gates": [
@@ -51,6 +52,7 @@ def test_a_session_shows_its_times_intervals_machine_references_and_engines(boar
         "Test processor, 2 cores", "1.90\N{NO-BREAK SPACE}ms to 2.12\N{NO-BREAK SPACE}ms",
         "1.25\N{NO-BREAK SPACE}×", "1,000 timed of 60 distinct; looped",
         "1 passed; not known here: thermal throttling",
+        "Queries a second, 1 client<", ">31.2<", "Queries a second, 16 clients<", ">250<",
         "seismic 0.5", "recall@10 0.990", "0.38 µs", "bm25 tokenise+encode + bm25 search",
     ):  # fmt: skip
         assert said in page, said
@@ -67,6 +69,7 @@ def test_of_vectors_the_page_shows_the_search_and_why_there_is_no_total(board, c
     page = page_of(client, entry)
     assert f'title="{reason}" class="none"' in page
     assert "3 queries have no vector and find nothing" in page
+    assert "Searches a second, 2 clients<" in page
     board_page = client.get(f"/leaderboards/{board.name}/?show=latency").content.decode()
     assert "Query search p50" in board_page
     assert "Query p50" not in board_page
