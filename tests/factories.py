@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from evaluations.protocol import retrieval_hash_of
 from leaderboard.accounts.models import User
 from leaderboard.catalog import benchmarks
 from leaderboard.catalog.models import Benchmark, BenchmarkDataset, Dataset, Revision, System
@@ -68,9 +69,26 @@ def make_dataset(name: str = "", *, has_corpus: bool = True, **fields: Any) -> D
         "documents": 3 if has_corpus else None,
         "queries": 2,
         "judgements": 4,
-        "protocol": f"{number:012x}",
     }
-    return Dataset.objects.create(**defaults | fields)
+    dataset = Dataset(**defaults | fields)
+    dataset.protocol = dataset.protocol or retrieval_hash_of(data_facts(dataset), dataset.qrels_checksum)
+    dataset.save()
+    return dataset
+
+
+def data_facts(dataset: Dataset) -> dict[str, Any]:
+    """What a latency protocol says of a catalogue's data."""
+    return {
+        "corpus": dataset.corpus_checksum or None,
+        "queries": dataset.queries_checksum,
+        "qrels": None,
+        "split": dataset.split,
+        "self_hits": dataset.self_hits,
+        "text_template": "{title} {text}, stripped",
+        "depth": 1000,
+        "order_rule": "by score",
+        "definitions_version": 1,
+    }
 
 
 def make_benchmark(name: str = "", datasets: Sequence[Dataset] | None = None, **fields: Any) -> Benchmark:

@@ -86,7 +86,7 @@ def _engines(system: Timed, dataset: Dataset, session: Session, stored: Baseline
 
 
 def _memory(path: QueryPath) -> Findings:
-    """Of loading, encoding and indexing."""
+    """Of loading, indexing, and encoding the documents, but for those whose vectors a cache had."""
     peaks = {"peak_memory_bytes": peak_host_bytes(), "peak_card_memory_bytes": peak_card_bytes(path.device)}
     reasons = {"peak_memory_bytes": "cannot be read here", "peak_card_memory_bytes": "no card was used"}
     return Findings(peaks, {name: reasons[name] for name, value in peaks.items() if value is None})

@@ -14,6 +14,7 @@ from leaderboard.boards.filters import EntryFilter
 from leaderboard.boards.metrics import METRICS
 from leaderboard.boards.models import Entry
 from leaderboard.boards.rows import DEFAULT_ORDER, Row, metric_names, sort
+from leaderboard.boards.times import choices, chosen
 from leaderboard.catalog.models import Benchmark, BenchmarkDataset
 
 from .pagination import BoardPages
@@ -30,6 +31,12 @@ HOST = OpenApiParameter(
     "host",
     str,
     description="The host profile whose times are shown; the one that timed most rows where it names none.",
+)
+
+TIMES = OpenApiParameter(
+    "times",
+    str,
+    description="As `host`, by a row's `times`: the key of the conditions whose times are shown.",
 )
 
 
@@ -59,14 +66,15 @@ class Leaderboard(GenericAPIView[Any]):
 
     @extend_schema(
         operation_id="leaderboards_read",
-        parameters=[ORDERING, HOST],
+        parameters=[ORDERING, HOST, TIMES],
         responses={200: RowSerializer(many=True), **errors(400, 404)},
     )
     def get(self, request: Request, name: str) -> Response:
         """One board, best first. Ranks are those on the whole board, whatever is filtered."""
         board = _board(name)
-        host = queries.chosen_host(request.query_params.get("host", ""), queries.hosts(board))
-        found = queries.rows(board, self.filter_queryset(queries.entries(board.benchmark)), host=host)
+        asked = (request.query_params.get(name, "") for name in ("times", "host"))
+        shown = chosen(choices(board.benchmark), *asked)
+        found = queries.rows(board, self.filter_queryset(queries.entries(board.benchmark)), shown=shown)
         page = self.paginate_queryset(sort(found, _ordering(request, board, found)))
         results = self.get_serializer(page, many=True).data
         return self.paginator.of(name, board.protocol, results)

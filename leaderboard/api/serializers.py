@@ -81,8 +81,10 @@ class BoardSerializer(serializers.Serializer[Summary]):
 class RowSerializer(serializers.Serializer[Row]):
     """A row of a leaderboard. `submission` is its id, to ask for more; `rank` is that on the whole board.
 
-    `host` is the profile of the machine that timed it; its times are among `metrics` only where it is the one
-    shown, since times of two machines are not comparable.
+    `host` is the profile of the machine that timed it, `conditions` the facts of its sessions, and `times`
+    their key; empty where its sessions differ. Times are among `metrics` only where that key is the one
+    shown, and the ratio to matched references only where all but the host is equal. `missing` says why of
+    each metric that was measured and is not among `metrics`, `untimed` why a dataset has no times.
     """
 
     rank = serializers.IntegerField(allow_null=True)
@@ -93,6 +95,10 @@ class RowSerializer(serializers.Serializer[Row]):
     datasets = serializers.DictField(source="cells", child=serializers.FloatField(allow_null=True))
     metrics = serializers.DictField(child=serializers.FloatField())
     host = serializers.CharField()
+    times = serializers.CharField()
+    conditions = serializers.DictField()
+    missing = serializers.DictField(child=serializers.CharField())
+    untimed = serializers.CharField()
 
 
 class SystemSerializer(serializers.ModelSerializer[System]):

@@ -21,7 +21,7 @@ AXES = {
     "index_bytes": "Index size",
     "flops": "FLOPS",
     "query_latency_p50_ms": "Latency",
-    "latency_ratio_bm25_p50": "× BM25",
+    "latency_ratio_matched_p50": "× matched",
 }
 # Width and height of the drawing in pixels, for which names are placed.
 WIDE, NARROW = (1100.0, 270.0), (290.0, 230.0)
@@ -46,6 +46,15 @@ def points_of(rows: Sequence[Row], x: str) -> list[Point]:
     ]
     zero = zero_place([value for _, value, _ in whole])
     return [Point(row, value, 100 * average, value or zero) for row, value, average in whole]
+
+
+def left_out(rows: Sequence[Row], x: str) -> list[tuple[str, list[Row]]]:
+    """Rows with an average whose `x` is there and may not stand beside the others', by the reason."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.average is not None and x in row.missing:
+            found.setdefault(row.missing[x], []).append(row)
+    return list(found.items())
 
 
 def zero_place(values: Sequence[float]) -> float:

@@ -1,19 +1,19 @@
 """Keeping a leaderboard's rows up to date: the only place that averages over datasets."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from uuid import UUID
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db import transaction
 
 from leaderboard.catalog.models import Benchmark, Dataset
-from leaderboard.submissions.models import State, Submission, Track
+from leaderboard.submissions.models import Submission
 
-from .metrics import PRIMARY, describe
-from .models import Entry, Measurement
+from .comparable import Measured, Values, measured
+from .conditions import Conditions, agreed
+from .metrics import PRIMARY, Scope, describe
+from .models import Entry
 from .pooling import pooled
 
 Columns = Mapping[str, Sequence[Dataset]]
-Values = Mapping[UUID, Mapping[str, float]]
 
 
 def columns_of(benchmark: Benchmark) -> dict[str, list[Dataset]]:
@@ -44,12 +44,14 @@ def refresh(submission: Submission) -> Entry | None:
     protocol than the catalogue's is left out: its cell is null, so there is no average either.
     """
     lock(submission)
-    values = _comparable_values(submission)
-    if values is None:
+    found = measured(submission)
+    if found is None:
         Entry.objects.filter(submission=submission).delete()
         return None
-    columns, host = columns_of(submission.benchmark), _host(submission)
-    cells = {name: _column_value(PRIMARY, datasets, values) for name, datasets in columns.items()}
+    columns = columns_of(submission.benchmark)
+    cells = {name: _column_value(PRIMARY, datasets, found.values) for name, datasets in columns.items()}
+    conditions = _conditions(columns, found)
+    metrics = _whole_board_metrics(submission, columns, found, conditions)
     entry, _ = Entry.objects.update_or_create(
         submission=submission,
         defaults={
@@ -57,8 +59,12 @@ def refresh(submission: Submission) -> Entry | None:
             "revision": submission.revision,
             "cells": cells,
             "average": _combine(PRIMARY, cells.values()),
-            "metrics": _whole_board_metrics(submission, columns, values, one_host=bool(host)),
-            "host": host,
+            "metrics": metrics,
+            "reasons": _reasons(columns, found, conditions, metrics),
+            "host": conditions.host if conditions.times_key else "",
+            "conditions": conditions.to_json(),
+            "times_key": conditions.times_key,
+            "ratio_key": conditions.ratio_key,
         },
     )
     _choose_current(entry)
@@ -75,56 +81,59 @@ def refresh_board(benchmark: Benchmark) -> None:
             refresh(submission)
 
 
-def _host(submission: Submission) -> str:
-    """The machine of all its latency sessions; empty where there are none, or several machines."""
-    sessions = submission.evaluations.filter(track=Track.LATENCY, state=State.SUCCEEDED)
-    hosts = set(sessions.values_list("host", flat=True))
-    return hosts.pop() if len(hosts) == 1 else ""
+def refresh_outdated() -> int:
+    """Compute anew the rows from before conditions were kept; returns how many. After a migration."""
+    outdated = Submission.objects.filter(entry__conditions__isnull=True)
+    listed = list(outdated.select_related("revision", "benchmark").order_by("pk"))
+    return sum(refresh(submission) is not None for submission in listed)
 
 
-def _comparable_values(submission: Submission) -> dict[UUID, dict[str, float]] | None:
-    """Dataset id to metric to value, without nulls and datasets under another protocol; None: no results.
-
-    Only the retrieval hash can be held against the catalogue's. The other tracks of a dataset are measured on
-    the same data in the same claim, and stand or fall with it.
-    """
-    rows = Measurement.objects.filter(evaluation__submission=submission).values_list(
-        "evaluation__dataset_id",
-        "evaluation__track",
-        "evaluation__dataset__protocol",
-        "protocol",
-        "metric",
-        "value",
-    )
-    values: dict[UUID, dict[str, float]] = {}
-    foreign: set[UUID] = set()
-    measured = False
-    for dataset, track, expected, protocol, metric, value in rows:
-        measured = True
-        if track == Track.RETRIEVAL and protocol != expected:
-            foreign.add(dataset)
-        if value is not None:
-            values.setdefault(dataset, {})[metric] = value
-    return (
-        {dataset: found for dataset, found in values.items() if dataset not in foreign} if measured else None
-    )
+def _conditions(columns: Columns, found: Measured) -> Conditions:
+    """Of the sessions on the board's datasets, as far as they agree."""
+    datasets = [dataset.pk for members in columns.values() for dataset in members]
+    return agreed([found.sessions[key] for key in datasets if key in found.sessions])
 
 
 def _whole_board_metrics(
-    submission: Submission, columns: Columns, values: Values, *, one_host: bool
+    submission: Submission, columns: Columns, found: Measured, conditions: Conditions
 ) -> dict[str, float]:
-    """Times of several machines have no mean; ratios to references do."""
-    measured = {metric for found in values.values() for metric in found}
-    names = {name for name in measured if one_host or not describe(name).of_host}
+    """Times under differing conditions have no mean."""
+    names = {metric for of_dataset in found.values.values() for metric in of_dataset}
     combined = {
-        name: _combine(name, [_column_value(name, datasets, values) for datasets in columns.values()])
+        name: _combine(name, [_column_value(name, datasets, found.values) for datasets in columns.values()])
         for name in sorted(names)
+        if _is_comparable(name, conditions)
     }
-    found = {name: value for name, value in combined.items() if value is not None}
-    if "flops" in found:
+    whole = {name: value for name, value in combined.items() if value is not None}
+    if "flops" in whole:
         datasets = [dataset.pk for members in columns.values() for dataset in members]
-        found |= pooled(submission, datasets)
-    return found
+        whole |= pooled(submission, datasets)
+    return whole
+
+
+def _is_comparable(name: str, conditions: Conditions) -> bool:
+    keys = {Scope.ANYWHERE: "any", Scope.RATIO: conditions.ratio_key, Scope.TIMES: conditions.times_key}
+    return bool(keys[describe(name).scope])
+
+
+def _reasons(
+    columns: Columns, found: Measured, conditions: Conditions, whole: Collection[str]
+) -> dict[str, str]:
+    """Metric to why the board has no number of it: its null on the first dataset, or no mean of several.
+
+    What became of sessions that are not there changes without a result, and is read with the row.
+    """
+    datasets = [dataset for members in columns.values() for dataset in members]
+    said: dict[str, str] = {}
+    for dataset in datasets:
+        where = f"{dataset.name}: " if len(datasets) > 1 else ""
+        for name, reason in found.reasons.get(dataset.pk, {}).items():
+            if reason:
+                said.setdefault(name, f"{where}{reason}")
+        for name in found.values.get(dataset.pk, {}):
+            if not _is_comparable(name, conditions):
+                said.setdefault(name, conditions.no_mean)
+    return {name: reason for name, reason in said.items() if name not in whole and name != PRIMARY}
 
 
 def _column_value(metric: str, datasets: Sequence[Dataset], values: Values) -> float | None:

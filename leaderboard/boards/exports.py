@@ -18,6 +18,8 @@ _FIXED = (
     "revision",
     "submission",
     "host",
+    "device",
+    "times",
 )
 
 
@@ -45,6 +47,8 @@ def _texts(row: Row) -> list[str]:
         row.revision,
         str(row.submission_id),
         row.host,
+        row.device,
+        row.times,
     ]
 
 

@@ -58,7 +58,10 @@ class Entry(models.Model):
     """The row of a leaderboard: kept up to date when measurements land, so that pages never aggregate.
 
     `cells`: column name (a dataset, or a group of them) to the primary metric.
-    `metrics`: metric name to its mean over the benchmark, only where every column has it.
+    `metrics`: metric name to its mean over the benchmark, only where every column has it; `reasons`: to why
+    it has none, where that is in the results. `conditions`: facts of the latency sessions, see
+    `conditions.py`; null in rows from before they were kept. Times are ranked among equal `times_key`s,
+    matched ratios among equal `ratio_key`s; an empty one means that there is nothing to rank.
     """
 
     submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="entry")
@@ -72,6 +75,10 @@ class Entry(models.Model):
     host = models.CharField(
         max_length=12, blank=True, help_text="The one host profile that all its times hold for; empty: none."
     )
+    reasons = models.JSONField(default=dict)
+    conditions = models.JSONField(null=True)
+    times_key = models.CharField(max_length=12, blank=True)
+    ratio_key = models.CharField(max_length=12, blank=True)
     is_current = models.BooleanField(
         default=True, help_text="Of several submissions of one revision, one is shown."
     )

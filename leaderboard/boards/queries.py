@@ -4,7 +4,7 @@ Each read is a fixed number of queries, however long the board is.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,13 +13,13 @@ from django.db.models.functions import Coalesce
 
 from evaluations.datasets.registered import by_source
 from leaderboard.catalog.models import Benchmark, Dataset
-from leaderboard.hosts.models import HostProfile
 from leaderboard.submissions.models import Evaluation, State, Submission, Track, overall_state
 
 from .entries import columns_of
-from .metrics import describe
 from .models import Entry
 from .rows import DEFAULT_ORDER, Row, sort
+from .times import TimesChoice, missing_metrics, shown_metrics, untimed
+from .timing import withheld_of
 
 
 @dataclass(frozen=True)
@@ -74,43 +74,27 @@ def entries(benchmark: Benchmark) -> QuerySet[Entry]:
     )
 
 
-@dataclass(frozen=True)
-class HostChoice:
-    """A machine whose times a board can show, and how many of its rows have them."""
+def rows(
+    board: Board,
+    found: QuerySet[Entry],
+    order: str = DEFAULT_ORDER,
+    shown: TimesChoice | None = None,
+) -> list[Row]:
+    """The entries as rows, in `order` (see `rows.sort`), with what may stand beside the times `shown`.
 
-    profile: str
-    title: str
-    rows: int
-
-
-def hosts(board: Board) -> list[HostChoice]:
-    """The machines that timed rows of the board, most rows first. At most two queries."""
-    timed = Entry.objects.filter(benchmark=board.benchmark, is_current=True).exclude(host="")
-    counts = dict(timed.order_by().values_list("host").annotate(count=Count("pk")))
-    if not counts:
-        return []
-    profiles = HostProfile.objects.in_bulk(list(counts))
-    titles = {key: profiles[key].title if key in profiles else key for key in counts}
-    most_first = sorted(counts, key=lambda key: (-counts[key], key))
-    return [HostChoice(key, titles[key], counts[key]) for key in most_first]
-
-
-def chosen_host(asked: str, choices: Sequence[HostChoice]) -> str:
-    """The one asked for where it timed anything here, else the one that timed most; empty without any."""
-    known = [choice.profile for choice in choices]
-    return asked if asked in known else next(iter(known), "")
-
-
-def rows(board: Board, found: QuerySet[Entry], order: str = DEFAULT_ORDER, host: str = "") -> list[Row]:
-    """The entries as rows, in `order` (see `rows.sort`), with the times of one host only.
-
-    Two queries: the entries, what is missing.
+    Three queries: the entries, what is missing, sessions that are not there.
     """
     listed = list(found)
+    withheld = withheld_of(listed)
     open_submissions = [entry.submission_id for entry in listed if entry.average is None]
     missing = _retrieval_evaluations(open_submissions)
-    whole = [_row(board, entry, missing.get(entry.submission_id, {}), host) for entry in listed]
-    return sort(whole, order)
+    whole = [_row(board, entry, missing.get(entry.submission_id, {}), shown) for entry in listed]
+    datasets = [dataset.pk for dataset in board.datasets]
+    said = [
+        replace(row, untimed=untimed(entry, withheld.get(entry.submission_id, []), datasets))
+        for row, entry in zip(whole, listed, strict=True)
+    ]
+    return sort(said, order)
 
 
 def underway(benchmark: Benchmark, limit: int = 10) -> list[Activity]:
@@ -157,7 +141,12 @@ def summaries(leaders: int = 3) -> list[Summary]:
     ]
 
 
-def _row(board: Board, entry: Entry, evaluations: Mapping[UUID, Evaluation], host: str) -> Row:
+def _row(
+    board: Board,
+    entry: Entry,
+    evaluations: Mapping[UUID, Evaluation],
+    shown: TimesChoice | None,
+) -> Row:
     revision, system = entry.revision, entry.revision.system
     cells = {name: entry.cells.get(name) for name in board.columns}
     total = len(board.datasets)
@@ -180,21 +169,16 @@ def _row(board: Board, entry: Entry, evaluations: Mapping[UUID, Evaluation], hos
         reasons={
             name: _reason(board.columns[name], evaluations) for name, value in cells.items() if value is None
         },
-        metrics=_metrics_on(host, entry),
+        metrics=shown_metrics(entry, shown),
         host=entry.host,
+        times=entry.times_key,
+        conditions=entry.conditions or {},
+        missing=missing_metrics(entry, shown),
         state=overall_state([State(row.state) for row in evaluations.values()]),
         done=total if entry.average is not None else total - len(open_datasets),
         total=total,
         updated_at=entry.updated_at,
     )
-
-
-def _metrics_on(host: str, entry: Entry) -> Mapping[str, float]:
-    """Without times of another machine: they are not to be ranked beside this one's."""
-    metrics: Mapping[str, float] = entry.metrics
-    if entry.host == host:
-        return metrics
-    return {name: value for name, value in metrics.items() if not describe(name).of_host}
 
 
 def _is_done(evaluation: Evaluation | None) -> bool:

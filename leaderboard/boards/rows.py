@@ -1,14 +1,14 @@
 """Rows of a leaderboard as values, and what is done with them without a database."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from leaderboard.submissions.models import State
 
-from .metrics import PRIMARY, describe, ordered
+from .metrics import PRIMARY, Group, describe, ordered
 
 DEFAULT_ORDER = "-average"
 
@@ -18,7 +18,9 @@ class Row:
     """One row of a leaderboard, unrounded. `rank`: the place on the whole board, None without an average.
 
     `cells` has the primary metric, or None, for every column; `reasons` says in a phrase why, for each None.
-    `host`: the profile of the machine that timed it; `metrics` has times only where that is the one shown.
+    `host`: the profile of the machine that timed it; `conditions`, with the key `times`: of its times.
+    `metrics` has only what may be ranked beside the times that are shown; `missing` says why of each left
+    out, `untimed` of times that its results do not know.
     `done` of `total` datasets have their retrieval results.
     """
 
@@ -43,6 +45,20 @@ class Row:
     done: int
     total: int
     updated_at: datetime
+    times: str = ""
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    untimed: str = ""
+
+    @property
+    def device(self) -> str:
+        """On which it was timed; empty where it was not, or on several."""
+        return str(self.conditions.get("device", ""))
+
+    @property
+    def is_looped(self) -> bool:
+        """Whether a session timed some queries more than once, since there are too few."""
+        return bool(self.conditions.get("looped"))
 
     @property
     def precision(self) -> str:
@@ -56,6 +72,15 @@ class Row:
         phrases = [f"{column} {reason}" for column, reason in self.reasons.items()]
         shown = ", ".join(phrases[:3]) + (f" and {len(phrases) - 3} more" if len(phrases) > 3 else "")
         return f"No average: {self.done} of {self.total} datasets done ({shown})"
+
+    def reason(self, name: str) -> str:
+        """Why `value` is None."""
+        if name == "average":
+            return self.average_reason
+        if name in self.cells:
+            return self.reasons.get(name, "has no value")
+        why = self.untimed if describe(name).group is Group.LATENCY else ""
+        return self.missing.get(name) or why or "not measured on every dataset of this board"
 
     def value(self, name: str) -> float | None:
         """Of `average`, a column or a metric."""

@@ -34,11 +34,15 @@ class Value:
 
 @dataclass(frozen=True)
 class Line:
-    """A metric over a board: its mean (or sum, see the metric), and its value on each dataset."""
+    """A metric over a board: its mean (or sum, see the metric), and its value on each dataset.
+
+    `reason`: why it has none over the board, where that is known.
+    """
 
     metric: Metric
     overall: float | None
     values: Sequence[Value]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,7 @@ def _result(
             metric,
             entry.average if metric.name == "nDCG@10" else entry.metrics.get(metric.name),
             [values[row.dataset_id].get(metric.name, Value(None)) for row in retrieval],
+            entry.reasons.get(metric.name, ""),
         )
         for metric in ordered(names | set(entry.metrics))
     ]

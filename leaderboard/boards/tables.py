@@ -16,7 +16,10 @@ from .queries import Board
 from .rows import DEFAULT_ORDER, Row, best, metric_names, sort
 
 VIEWS = {"overview": "Overview", "quality": "Quality", "sparsity": "Sparsity", "latency": "Latency"}
-OVERVIEW = ("R@100", "parameters", "index_bytes", "flops", "latency_ratio_bm25_p50", "query_latency_p50_ms")
+OVERVIEW = (
+    *("R@100", "parameters", "index_bytes", "flops"),
+    *("latency_ratio_matched_p50", "query_latency_p50_ms"),
+)
 # The system's page has the others.
 LATENCY = (
     *("latency_ratio_matched_p50", "latency_ratio_bm25_p50", "query_latency_p50_ms", "query_latency_p95_ms"),
@@ -84,14 +87,10 @@ class NumberColumn(tables.Column):
 
     def exact(self, record: Row) -> str:
         value = record.value(self.name)
-        return self.reason(record) if value is None else repr(value)
-
-    def reason(self, record: Row) -> str:
-        if self.name == "average":
-            return record.average_reason
-        if self.metric.of_host and record.host:
-            return "timed on another host, whose times are not ranked beside these"
-        return record.reasons.get(self.name) or "not measured on every dataset of this board"
+        if value is None:
+            return record.reason(self.name)
+        is_looped = self.metric.group is Group.LATENCY and record.is_looped
+        return f"{value!r}{'; some queries were timed more than once' if is_looped else ''}"
 
 
 class BoardTable(tables.Table):

@@ -18,6 +18,7 @@ from leaderboard.submissions.models import Artefact, Evaluation, State
 from . import charts, curves, exports, families, points, queries, recipes, system_page, tables
 from .filters import EntryFilter
 from .rows import DEFAULT_ORDER, Row
+from .times import TimesChoice, choices, chosen
 
 BOARD_TARGET = "board"  # the element that htmx swaps
 
@@ -32,8 +33,8 @@ class _BoardRequest:
     view: str
     axis: str
     order: str
-    hosts: list[queries.HostChoice]
-    host: str
+    times: list[TimesChoice]
+    shown: TimesChoice | None
 
 
 @require_safe
@@ -172,14 +173,14 @@ def _asked(request: HttpRequest, benchmark: str) -> _BoardRequest:
     filters = EntryFilter(request.GET, queryset=queries.entries(board.benchmark))
     order = request.GET.get("sort", DEFAULT_ORDER)
     view, axis = request.GET.get("show", ""), request.GET.get("x", "")
-    hosts = queries.hosts(board)
-    host = queries.chosen_host(request.GET.get("host", ""), hosts)
+    times = choices(board.benchmark)
+    shown = chosen(times, request.GET.get("times", ""), request.GET.get("host", ""))
     return _BoardRequest(
         board=board,
         filters=filters,
-        hosts=hosts,
-        host=host,
-        rows=queries.rows(board, filters.qs, host=host),
+        times=times,
+        shown=shown,
+        rows=queries.rows(board, filters.qs, shown=shown),
         view=view if view in tables.VIEWS else "overview",
         axis=axis if axis in charts.AXES else "parameters",
         order=order,
@@ -204,9 +205,11 @@ def _context(request: HttpRequest, asked: _BoardRequest) -> dict[str, object]:
         "axes": charts.AXES,
         "axis": asked.axis,
         "order": next(iter(table.order_by)),
-        "hosts": asked.hosts,
-        "host": asked.host,
+        "times": asked.times,
+        "shown": asked.shown,
+        "others": [choice for choice in asked.times if choice is not asked.shown],
         "points": len(drawn),
+        "left_out": charts.left_out(asked.rows, asked.axis),
         "front": [point.row for point in charts.front(drawn)],
         "families": families.of(point.row.family for point in drawn),
         "underway": queries.underway(asked.board.benchmark),

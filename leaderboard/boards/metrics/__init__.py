@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from . import effectiveness, latency, model, points, representation
 from .effectiveness import PRIMARY
-from .kinds import NBSP, Across, Family, Group, Metric, Style
+from .kinds import NBSP, Across, Family, Group, Metric, Scope, Style
 
 __all__ = [
-    "METRICS", "NBSP", "PRIMARY", "Across", "Family", "Group", "Metric", "Style", "describe", "ordered",
+    "METRICS", "NBSP", "PRIMARY", "Across", "Family", "Group", "Metric", "Scope", "Style",
+    "describe", "ordered",
 ]  # fmt: skip
 
 # The order in which pages show them.
@@ -33,9 +34,9 @@ def describe(name: str) -> Metric:
         return Metric(name, name, Group.QUALITY, Style.POINTS, True)
     label = name.replace("_", " ").removesuffix(" ms").capitalize()
     if name.endswith("_ms"):
-        return Metric(name, label, Group.LATENCY, Style.MILLISECONDS, False, of_host=True)
+        return Metric(name, label, Group.LATENCY, Style.MILLISECONDS, False, scope=Scope.TIMES)
     if name.endswith(latency.OF_HOST):
-        return Metric(name, label, Group.LATENCY, Style.NUMBER, None, of_host=True)
+        return Metric(name, label, Group.LATENCY, Style.NUMBER, None, scope=Scope.TIMES)
     return Metric(name, label, Group.SPARSITY, Style.NUMBER, None)
 
 

@@ -28,6 +28,14 @@ class Family(Enum):
     COMPUTE = "Compute"
 
 
+class Scope(Enum):
+    """Between which latency sessions a number is compared and averaged: see `boards.conditions`."""
+
+    ANYWHERE = "anywhere"
+    RATIO = "under equal conditions, on any host"
+    TIMES = "under equal conditions, on one host"
+
+
 class Style(Enum):
     POINTS = "points"  # a share of 1, shown times 100 with one decimal, as papers print it
     PERCENT = "percent"
@@ -67,7 +75,6 @@ class Metric:
 
     `family`: where it stands in a system's sparsity profile, if it does. A metric that is not `on_board` is
     on the system's page and in exports alone.
-    `of_host`: it holds for one host profile, and is compared and averaged within one only.
     """
 
     name: str
@@ -79,7 +86,7 @@ class Metric:
     help: str = ""
     family: Family | None = None
     on_board: bool = True
-    of_host: bool = False
+    scope: Scope = Scope.ANYWHERE
 
     def format(self, value: float | None) -> str:
         """Rounded for a person; an en dash where there is no value."""

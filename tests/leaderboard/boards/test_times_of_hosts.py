@@ -6,14 +6,14 @@ from rest_framework.test import APIClient
 
 from evaluations.report import Report
 from evaluations.tracks import Findings
-from leaderboard.boards import results
+from leaderboard.boards import entries, results
 from leaderboard.boards.models import Entry, Measurement
 from leaderboard.catalog.models import Benchmark
 from leaderboard.hosts import registry
 from leaderboard.submissions import lifecycle
-from leaderboard.submissions.models import Evaluation, Track
+from leaderboard.submissions.models import Track
 from tests.factories import make_benchmark, make_dataset, make_submission
-from tests.leaderboard.boards.helpers import put_on_board, time_on
+from tests.leaderboard.boards.helpers import put_on_board, session_of, time_on, time_one
 
 pytestmark = pytest.mark.django_db
 
@@ -29,8 +29,12 @@ def board() -> Benchmark:
 
 def timed(board: Benchmark, name: str, host: str, p50_ms: float) -> Entry:
     entry = put_on_board(board, {"one": 0.5, "other": 0.5}, name=name)
-    times = {"query_latency_p50_ms": p50_ms, "latency_ratio_bm25_p50": p50_ms / 2}
-    return time_on(entry.submission, times, host)
+    return time_on(entry.submission, times_of(p50_ms), host)
+
+
+def times_of(p50_ms: float) -> dict[str, float]:
+    ratios = {"latency_ratio_matched_p50": p50_ms / 2, "latency_ratio_bm25_p50": 10 * p50_ms}
+    return {"query_latency_p50_ms": p50_ms, **ratios}
 
 
 def rows(board: Benchmark, host: str = "") -> dict[str, dict[str, float]]:
@@ -38,13 +42,14 @@ def rows(board: Benchmark, host: str = "") -> dict[str, dict[str, float]]:
     return {row["system"]: row["metrics"] for row in answer["results"]}
 
 
-def test_the_host_that_timed_most_rows_is_shown_and_others_show_ratios_only(board: Benchmark) -> None:
+def test_the_host_that_timed_most_rows_is_shown_and_others_show_matched_ratios_only(board: Benchmark) -> None:
     timed(board, "a", HERE, 4.0)
     timed(board, "b", HERE, 2.0)
     timed(board, "c", THERE, 1.0)
     found = rows(board)
     assert [found[name].get("query_latency_p50_ms") for name in "abc"] == [4.0, 2.0, None]
-    assert [found[name]["latency_ratio_bm25_p50"] for name in "abc"] == [2.0, 1.0, 0.5]
+    assert [found[name]["latency_ratio_matched_p50"] for name in "abc"] == [2.0, 1.0, 0.5]
+    assert [found[name].get("latency_ratio_bm25_p50") for name in "abc"] == [40.0, 20.0, None]
 
 
 def test_another_host_can_be_asked_for(board: Benchmark) -> None:
@@ -56,26 +61,24 @@ def test_another_host_can_be_asked_for(board: Benchmark) -> None:
 
 
 def test_times_of_two_machines_have_no_mean(board: Benchmark) -> None:
-    entry = timed(board, "a", HERE, 4.0)
-    first = entry.submission.evaluations.filter(track=Track.LATENCY).first()
-    assert first is not None
-    Evaluation.objects.filter(pk=first.pk).update(host=THERE)
-    from leaderboard.boards import entries
-
-    again = entries.refresh(entry.submission)
-    assert again is not None
-    assert again.host == ""
-    assert "query_latency_p50_ms" not in again.metrics
-    assert again.metrics["latency_ratio_bm25_p50"] == 2.0
+    submission = put_on_board(board, {"one": 0.5, "other": 0.5}).submission
+    for member, host, p50_ms in zip(board.members(), (HERE, THERE), (4.0, 2.0), strict=True):
+        time_one(submission, member.dataset, times_of(p50_ms), session_of(member.dataset, host))
+    entry = entries.refresh(submission)
+    assert entry is not None
+    assert entry.host == ""
+    assert entry.metrics.keys() & times_of(1.0).keys() == {"latency_ratio_matched_p50"}
+    assert entry.metrics["latency_ratio_matched_p50"] == 1.5
+    assert rows(board)[entry.revision.system.name]["latency_ratio_matched_p50"] == 1.5
 
 
 def test_the_page_names_the_machine_and_offers_the_other(board: Benchmark, client: Client) -> None:
     timed(board, "a", HERE, 4.0)
     timed(board, "b", HERE, 2.0)
-    timed(board, "c", THERE, 1.0)
+    elsewhere = timed(board, "c", THERE, 1.0)
     page = client.get("/leaderboards/pair/?show=latency&sort=query_latency_p50_ms").content.decode()
     assert "Here, 2 cores" in page
-    assert f"host={THERE}" in page
+    assert f"times={elsewhere.times_key}" in page
     assert "timed on another host" in page
     places = [page.index(f">{name}<") for name in "bac"]
     assert places == sorted(places)  # 2 ms, 4 ms, and the one that is not of this machine
