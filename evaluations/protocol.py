@@ -14,6 +14,7 @@ TEXT_TEMPLATE = "{title} {text}, stripped"
 NON_ZERO_RULE = "stored zeros removed; judged queries only"
 # What a latency session says of itself; the rest of its facts are of the data.
 SESSION_FACTS = ("host_profile", "device", "threads", "k", "engine", "query_loop", "references")
+ENCODER_MARK = "; encoder "  # ends references with an encoder among them, before the checksum of its files
 LOOPED = "; looped"  # ends a query loop in which queries came more than once: a fact of the system's speed
 
 Fact = str | int | None

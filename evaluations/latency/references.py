@@ -20,6 +20,7 @@ from evaluations.datasets import Documents
 from evaluations.errors import EvaluationFailed
 from evaluations.latency.harness import Recording
 from evaluations.progress import Progress
+from evaluations.protocol import ENCODER_MARK
 from evaluations.search.found import NOTHING, Found
 from evaluations.systems.abilities import PathPart, QueryPath, Timed
 from evaluations.systems.base import Runtime
@@ -82,7 +83,7 @@ class References:
     @property
     def description(self) -> str:
         """The fact of the protocol: ratios to another encoder are not to be compared with these."""
-        return f"{DESCRIPTION}; encoder {self.content}" if self.content else DESCRIPTION
+        return f"{DESCRIPTION}{ENCODER_MARK}{self.content}" if self.content else DESCRIPTION
 
 
 def references_for(system: QueryPath, documents: Documents, k: int, threads: int) -> References:

@@ -10,7 +10,7 @@ from evaluations.protocol import SESSION_FACTS
 from leaderboard.catalog.models import Benchmark
 from leaderboard.hosts.models import HostProfile
 
-from .conditions import HOST, described, left_out
+from .conditions import ENCODER, HOST, described, left_out
 from .metrics import Scope, describe
 from .models import Entry
 from .timing import Withheld
@@ -26,7 +26,8 @@ class TimesChoice:
     """Conditions whose times a board can show, and how many of its rows have them.
 
     `profile`: the host's; empty where each of these rows was timed on several hosts, so that they have ratios
-    only. `title`: host, device where it is a card, and what tells these conditions from others here.
+    only. `title`: host, device where it is a card, and what tells these conditions from others here. `facts`
+    name the reference encoder of most of the ratios.
     """
 
     key: str
@@ -43,13 +44,26 @@ def choices(benchmark: Benchmark) -> list[TimesChoice]:
     rows = list(current.order_by().values_list("times_key", "ratio_key", "conditions"))
     timed = {ratio for times, ratio, _ in rows if times}
     counted = Counter((times, ratio) for times, ratio, _ in rows if times or ratio not in timed)
-    facts: dict[tuple[str, str], Facts] = {(times, ratio): found or {} for times, ratio, found in rows}
+    facts: dict[tuple[str, str], Facts] = {
+        (times, ratio): {**(found or {}), ENCODER: _encoder(rows, times, ratio)}
+        for times, ratio, found in rows
+    }
     most_first = sorted(counted, key=lambda keys: (not keys[0], -counted[keys], keys))
     titles = _titles([facts[keys] for keys in most_first])
     return [
         _choice(*keys, facts[keys], title, counted[keys])
         for keys, title in zip(most_first, titles, strict=True)
     ]
+
+
+def _encoder(rows: Sequence[tuple[str, str, Facts | None]], times: str, ratio: str) -> str:
+    """That of most ratios under equal conditions, those of the host itself before others; else empty."""
+    found: Counter[str] = Counter()
+    for own, other, facts in rows:
+        encoder = (facts or {}).get(ENCODER, "")
+        if other == ratio and encoder:
+            found[encoder] += len(rows) if own == times else 1
+    return min(found, key=lambda encoder: (-found[encoder], encoder), default="")
 
 
 def _choice(times: str, ratio: str, facts: Facts, title: str, rows: int) -> TimesChoice:
@@ -94,7 +108,8 @@ def _is_shown(name: str, entry: Entry, shown: TimesChoice | None) -> bool:
     if shown is None:
         return False
     if scope is Scope.RATIO:
-        return bool(entry.ratio_key == shown.ratio_key)
+        encoder = (entry.conditions or {}).get(ENCODER)
+        return bool(entry.ratio_key == shown.ratio_key) and encoder in ("", shown.facts[ENCODER])
     return bool(entry.times_key == shown.key)
 
 

@@ -89,6 +89,27 @@ def test_a_ratio_of_another_host_stands_only_beside_the_same_references(board):
     assert found["d"].reason(MATCHED) == f"timed beside other references: {NOT_RANKED}"
 
 
+def test_another_reference_encoder_parts_ratios_but_no_times_and_no_rows_without_one(board):
+    """BM25's references have no encoder among them: its ratio is the same beside any."""
+    timed(board, "a", 4.0, references="1: bm25; encoder aaaa")
+    timed(board, "b", 2.0, references="1: bm25; encoder aaaa")
+    timed(board, "c", 1.0, references="1: bm25; encoder cccc")
+    timed(board, "d", 0.5, references="1: bm25")
+    found = rows_of(board)
+    assert [found[name].value(P50) for name in "abcd"] == [4.0, 2.0, 1.0, 0.5]
+    assert [found[name].value(MATCHED) for name in "abcd"] == [2.0, 1.0, None, 0.25]
+    assert found["c"].reason(MATCHED) == f"timed beside another reference encoder: {NOT_RANKED}"
+
+
+def test_a_mean_of_ratios_needs_one_reference_encoder_and_a_mean_of_times_does_not(board):
+    references = ("1: bm25; encoder aaaa", "1: bm25; encoder cccc")
+    entry = timed_apart(board, *({"references": each} for each in references))
+    assert entry.metrics[P50] == 4.0
+    assert MATCHED not in entry.metrics
+    said = "the datasets' sessions differ in reference encoder: no mean is taken"
+    assert rows_of(board)["apart"].reason(MATCHED) == said
+
+
 def test_looped_queries_part_no_rows_and_are_told(board, client: Client):
     """Whether there are too few queries depends on how fast a system is."""
     timed(board, "a", 4.0)
