@@ -29,6 +29,7 @@ from evaluations.systems.locations import checksum, file_checksums, local_folder
 BM25, ENCODER, SCAN = "bm25", "encoder", "scan"
 VERSION = 1  # raise it when a reference below does other work
 ENCODER_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+ENCODER_FILES = ("model.safetensors", "tokenizer.json")  # that decide its vectors and its time
 # Names the model's folder to a process that finds no other: a sandbox sees neither the hub's cache nor HOME.
 ENCODER_VARIABLE = "SPARSEBOARD_REFERENCE_ENCODER"
 ABSENT = f"the reference model {ENCODER_MODEL} is not on this machine"
@@ -172,9 +173,15 @@ def encoder_location() -> str | None:
 
 
 def encoder_content() -> str | None:
-    """The checksum of the files of `encoder_location`, as of a submitted model's; None without the model."""
+    """The checksum of the weights and the tokeniser of `encoder_location`; None without the model.
+
+    Not of all its files: the hub's snapshot and a package of it differ in those that no query meets.
+    """
     location = encoder_location()
-    return None if location is None else checksum(file_checksums(Path(location)))
+    if location is None:
+        return None
+    files = file_checksums(Path(location))
+    return checksum({name: digest for name, digest in files.items() if name in ENCODER_FILES})
 
 
 def _named_folder(named: str) -> str:

@@ -90,10 +90,11 @@ def test_models_of_two_precisions_have_an_encoder_each(monkeypatch):
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
-    """A folder of the encoder's name with two files; what is in them, a test says."""
+    """A folder of the encoder's name, with files whose content a test says."""
     folder = tmp_path / references.ENCODER_MODEL
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "data_config.json").write_text("[]")  # in the hub's snapshot, and in no package
     monkeypatch.setenv("SPARSEBOARD_MODELS", str(tmp_path))
     monkeypatch.setattr(references, "encoder_path", lambda *_: empty_path())
     monkeypatch.setattr(references, "scan_path", lambda *_: empty_path())
@@ -105,7 +106,7 @@ def test_another_content_under_the_encoders_name_is_another_protocol(model):
     for weights in (b"these", b"others"):
         (model / "model.safetensors").write_bytes(weights)
         described.append(references_for(made_of(DENSE), load("mini").documents, 10, 1).description)
-        files = {"config.json": b"{}", "model.safetensors": weights}
+        files = {"model.safetensors": weights, "tokenizer.json": b"{}"}
         listing = "".join(f"{name}\0{sha256(content).hexdigest()}\n" for name, content in files.items())
         digest = sha256(listing.encode()).hexdigest()[:16]
         assert described[-1] == f"{references.DESCRIPTION}; encoder sha256:{digest}"
