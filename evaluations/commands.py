@@ -17,6 +17,7 @@ from evaluations.latency.baseline import (
     read_baseline,
 )
 from evaluations.latency.host import host_profile
+from evaluations.latency.operating_points import SPEED_UP, TOTAL
 from evaluations.latency.quiet import quiet
 from evaluations.latency.session import Settings
 from evaluations.progress import Progress, for_console
@@ -34,6 +35,8 @@ from evaluations.sparsity.sweeps import (
 from evaluations.systems import KINDS, Runtime, SystemSpec, check_tracks, kind_of, needs_corpus
 from evaluations.systems.parse import parse_system
 from evaluations.tracks import LATENCY, Findings
+
+SHOWN_OF_POINTS = (PRIMARY, "index_bytes", TOTAL, SPEED_UP)
 
 
 def evaluate(options: Namespace) -> None:
@@ -202,7 +205,7 @@ def _show(report: Report, options: Namespace) -> None:
 
 
 def _show_points(findings: Findings) -> None:
-    """Of each point the value, its place, the primary measure where it is judged, its index's size."""
+    """Of each point the value, its place, and what was found of the figures that most depend on it."""
     for curve in cast("list[dict[str, Any]]", findings.details.get("sweeps", [])):
         print(f"  sweep {curve['asked'].partition('=')[0]}  ({curve['axis']}, in {curve['unit']})")
         for point in curve["points"]:
@@ -210,9 +213,10 @@ def _show_points(findings: Findings) -> None:
             if point["reason"] is not None:
                 print(f"    {value:<12} no point: {point['reason']}")
                 continue
-            metrics = {name: point["metrics"].get(name) for name in (PRIMARY, "index_bytes")}
-            shown = "  ".join(f"{name} {comparison.shown(metrics[name])}" for name in metrics)
-            print(f"    {value:<12} {point['axis']:<10.6g} {shown}")
+            metrics = {name: point["metrics"][name] for name in SHOWN_OF_POINTS if name in point["metrics"]}
+            shown = "  ".join(f"{name} {comparison.shown(found)}" for name, found in metrics.items())
+            untimed = f"  (no times: {point['untimed']})" if point["untimed"] else ""
+            print(f"    {value:<12} {point['axis']:<10.6g} {shown}{untimed}")
         for line in verdict_lines(curve):
             print(f"    {line}")
 

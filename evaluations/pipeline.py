@@ -50,7 +50,8 @@ BUILT_TRACKS = ("retrieval", "sparsity")
 class Request:
     """One evaluation: a pinned system, the folder for what it writes, the tracks, and where it runs.
 
-    `sweeps` belong to the sparsity track; `checkpoints`: where those are that their values call by a name.
+    `sweeps` belong to the sparsity track; for latency alone their points are timed and nothing else.
+    `checkpoints`: where those are that their values call by a name.
     `command` is what a person types to repeat it. `baseline`: what the latency track's references took on
     this host when it was well.
     """
@@ -76,7 +77,7 @@ def evaluate(
     progress = progress or Progress()
     if "retrieval" in request.tracks:
         _require_qrels(dataset)
-    elif request.sweeps:
+    elif request.sweeps and "sparsity" in request.tracks:
         raise EvaluationError("SWEEP-TRACK", "sweeps are judged with the retrieval track; ask for it too")
     report = measure(request, dataset, progress)
     return score(dataset, request.out, measures, progress) if "retrieval" in request.tracks else report
@@ -90,8 +91,9 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     progress = progress or Progress()
     kind = kind_of(request.spec.kind)
     check_tracks(request.spec, request.tracks)
-    if request.sweeps and "sparsity" not in request.tracks:
-        raise EvaluationError("SWEEP-TRACK", "sweeps belong to the sparsity track; ask for it too")
+    if request.sweeps and not {"sparsity", LATENCY}.intersection(request.tracks):
+        problem = "sweeps belong to the sparsity track, and are timed by latency; ask for one of them too"
+        raise EvaluationError("SWEEP-TRACK", problem)
     _require_corpus(request, dataset)
     started = provenance.now()
     for warning in dataset.warnings:
@@ -112,7 +114,8 @@ def measure(request: Request, dataset: Dataset, progress: Progress | None = None
     if "latency" in request.tracks:
         findings["latency"] = _latency(system, dataset, request, progress)
     if request.sweeps:
-        findings["sparsity"] |= _swept(request, spec, system, dataset, progress, findings.get(LATENCY))
+        track = "sparsity" if "sparsity" in findings else LATENCY
+        findings[track] |= _swept(request, spec, system, dataset, progress, findings.get(LATENCY))
     report = Report(
         system={**_described(spec, system), "warnings": list(warnings)},
         dataset=_dataset_facts(dataset),
@@ -202,8 +205,12 @@ def _swept(
 
     `session`: what the latency track found of the unmodified system, where points are to be timed.
     """
-    kind = kind_of(spec.kind)
+    kind, is_judged = kind_of(spec.kind), "sparsity" in request.tracks
+    if not is_judged and session and "rejected" in session.details:
+        return Findings()  # such a session publishes nothing
     stopwatch = _stopwatch(request, system, dataset, progress, session) if session else None
+    if not is_judged and isinstance(stopwatch, sweeps.Stopwatch):
+        system.retrieve(dataset.queries, 1, progress)  # for the queries' vectors, which some points change
     bench = sweeps.Bench(
         subject=sweeps.LoadedSubject(
             system,
@@ -219,6 +226,7 @@ def _swept(
         progress=progress,
         stopwatch=stopwatch if isinstance(stopwatch, sweeps.Stopwatch) else None,
         untimed=stopwatch if isinstance(stopwatch, str) else None,
+        is_judged=is_judged,
     )
     return sweeps.measured(request.sweeps, bench)
 

@@ -16,6 +16,8 @@ from leaderboard.submissions import checkpoints
 from leaderboard.submissions.lifecycle import Claim
 from leaderboard.submissions.models import Submission, Track
 
+SWEPT = frozenset({Track.SPARSITY, Track.LATENCY})  # what has operating points
+
 
 def publishable(report: Report, claim: Claim, submission: Submission, dataset: Dataset) -> Report:
     """The checked report of a claim, naming the system as it was submitted, not by its place on this worker.
@@ -24,8 +26,8 @@ def publishable(report: Report, claim: Claim, submission: Submission, dataset: D
     """
     check_dataset(report, dataset, qrels=Track.LATENCY not in claim.tracks)
     _check_tracks(report, claim, dataset)
-    if Track.SPARSITY in claim.tracks:
-        _check_sweeps(report, submission)
+    for track in SWEPT.intersection(claim.tracks):
+        _check_sweeps(report, submission, track)
     revision = submission.revision
     own, *members = (_named(part) for part in revision.parts)
     found = report.system.get("members")
@@ -101,9 +103,11 @@ def _latency_flags(claim: Claim) -> str:
     return f" --tracks {Track.LATENCY.value}" if Track.LATENCY in claim.tracks else ""
 
 
-def _check_sweeps(report: Report, submission: Submission) -> None:
-    """A point must be of a curve that was asked for, and each curve must be there."""
-    findings = report.tracks[Track.SPARSITY.value]
+def _check_sweeps(report: Report, submission: Submission, track: Track) -> None:
+    """A point must be of a curve that was asked for, and each curve must be there; of a rejection none is."""
+    findings = report.tracks[track.value]
+    if "rejected" in findings.details:
+        return
     try:
         found = [str(curve.curve) for curve in curves_of(findings.details, submission.revision.kind)]
     except EvaluationError as error:
@@ -115,7 +119,7 @@ def _check_sweeps(report: Report, submission: Submission) -> None:
 def _recipe(submission: Submission, dataset: Dataset, claim: Claim) -> str:
     """The command that the board prints for it, on one line."""
     revision = submission.revision
-    is_swept = Track.SPARSITY in claim.tracks
+    is_swept = bool(SWEPT.intersection(claim.tracks))
     averaged = checkpoints.parts_of([submission] if is_swept else []).get(submission.pk, {})
     parts = [part.revision for part in (*revision.parts, *averaged.values())]
     found = RevisionFile.objects.filter(Q(dataset=dataset) | Q(dataset=None), revision__in=parts)

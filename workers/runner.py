@@ -61,8 +61,9 @@ class Job:
 
     @property
     def sweeps(self) -> list[str]:
-        """Curves of operating points; they belong to the sparsity track."""
-        return list(self.submission.sweeps) if Track.SPARSITY in self.claim.tracks else []
+        """Curves of operating points: made and judged with sparsity, made again and timed with latency."""
+        is_swept = Track.SPARSITY in self.claim.tracks or self.is_latency
+        return list(self.submission.sweeps) if is_swept else []
 
     @property
     def checkpoints(self) -> dict[str, Part]:
@@ -312,7 +313,8 @@ def _accept(job: Job) -> None:
         _copy_regular_file(job.measured / name, job.scored / name)
     if (job.measured / DIMENSION_COUNTS).exists():
         _copy_regular_file(job.measured / DIMENSION_COUNTS, job.scored / DIMENSION_COUNTS)
-    _accept_points(job)
+    if not job.is_latency:
+        _accept_points(job)
     try:
         reports.check_dataset(read_report(job.scored), job.dataset, qrels=False)
     except EvaluationFailed:

@@ -222,14 +222,18 @@ class SubmissionSerializer(serializers.Serializer[SubmissionStatus]):
 
 class OperatingPointSerializer(serializers.ModelSerializer[OperatingPoint]):
     """A point. A gap has its `code` and `reason`, and neither `axis` nor metrics; `value` is null for the
-    unmodified system."""
+    unmodified system. `untimed` says why its times are null, where they were asked for."""
 
     value = serializers.SerializerMethodField(method_name="asked_value")
     metrics = serializers.DictField(child=serializers.FloatField(allow_null=True))
+    untimed = serializers.CharField()
 
     class Meta:
         model = OperatingPoint
-        fields = ("value", "is_unmodified", "axis", "level", "metrics", "code", "reason", "seconds")
+        fields = (
+            *("value", "is_unmodified", "axis", "level", "metrics", "code", "reason", "seconds"),
+            "untimed",
+        )
 
     @extend_schema_field(serializers.CharField(allow_null=True))
     def asked_value(self, point: OperatingPoint) -> str | None:
@@ -259,10 +263,11 @@ class CurveSerializer(serializers.Serializer[Curve]):
 
 
 class DatasetCurvesSerializer(serializers.Serializer[Any]):
-    """All curves of one dataset."""
+    """All curves of one dataset. `host`: the profile that all their times hold for; null where none has."""
 
     dataset = serializers.CharField()
     evaluation = serializers.UUIDField()
+    host = serializers.CharField(allow_null=True)
     curves = CurveSerializer(many=True)
 
 

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from leaderboard.accounts.models import User
-from leaderboard.boards import points
+from leaderboard.boards import points, swept
 from leaderboard.submissions import lifecycle, queries, submit
 from leaderboard.submissions.bounded import FORM_BYTES
 from leaderboard.submissions.models import Artefact, Submission
@@ -106,11 +106,12 @@ class Points(GenericAPIView[Any]):
             raise NotFound("There is no such submission.")
         found = [
             {
-                "dataset": evaluation.dataset.name,
-                "evaluation": evaluation.pk,
-                "curves": points.curves_of_evaluation(evaluation),
+                "dataset": each.evaluation.dataset.name,
+                "evaluation": each.evaluation.pk,
+                "host": each.host or None,
+                "curves": points.curves_in(each),
             }
-            for evaluation in points.evaluations_of(submission_id)
+            for each in swept.swept_of(submission_id)
         ]
         return Response(self.get_serializer(found, many=True).data)
 

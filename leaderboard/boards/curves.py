@@ -14,24 +14,30 @@ import plotly.graph_objects as go
 from .metrics import PRIMARY
 from .models import OperatingPoint
 from .points import Curve, Figure, primary, shown_value
+from .swept import time_of
 
 MARGIN = 0.06  # of the axis, on either side
 MOST_TICKS = 9
 LEAST_SPAN = 2.0  # of the vertical axis
+TIME = "<br>%{x:.3~g} ms"  # of a point that is drawn over its time
 
 
 def figure(sweep: Figure) -> go.Figure:
-    """nDCG@10 times 100 over the sweep's axis; a trace a curve, rings at knees, a line for the unmodified."""
-    points = [point for curve in sweep.curves for point in curve.there]
+    """nDCG@10 times 100 over the sweep's axis, or over milliseconds a query, p50.
+
+    A trace a curve, rings at knees, a line for the unmodified system.
+    """
+    points = [point for curve in sweep.curves for point in sweep.drawn(curve)]
     found = go.Figure(layout=_layout(sweep, points))
     for place, curve in enumerate(sweep.curves):
-        if len(curve.there) > 1 or sweep.unmodified is None:
+        if len(sweep.drawn(curve)) > 1 or sweep.unmodified is None:
             found.add_trace(_curve_trace(sweep, curve, place))
     for place, curve in enumerate(sweep.curves):
-        knee = [point for point in curve.there if point.value == curve.knee and not point.is_unmodified]
+        changed = (point for point in sweep.drawn(curve) if not point.is_unmodified)
+        knee = [point for point in changed if point.value == curve.knee]
         if knee:
             found.add_trace(_knee_trace(sweep, knee, place))
-    if sweep.unmodified is not None:
+    if sweep.unmodified is not None and sweep.unmodified in points:
         found.add_trace(_unmodified_trace(sweep, sweep.unmodified))
     return found
 
@@ -39,7 +45,7 @@ def figure(sweep: Figure) -> go.Figure:
 def _curve_trace(sweep: Figure, curve: Curve, place: int) -> go.Scatter:
     """Patterns have no order between them, so no line joins them."""
     joined = curve.variant.values.type == "integer"
-    points = [point for point in curve.there if joined or not point.is_unmodified]
+    points = [point for point in sweep.drawn(curve) if joined or not point.is_unmodified]
     texts = ["unmodified" if point.is_unmodified else shown_value(curve, point) for point in points]
     return go.Scatter(
         x=[_x(sweep, point) for point in points],
@@ -53,7 +59,7 @@ def _curve_trace(sweep: Figure, curve: Curve, place: int) -> go.Scatter:
             [html.escape(text), _percent(point.level)] for text, point in zip(texts, points, strict=True)
         ],
         hovertemplate=f"<b>%{{customdata[0]}}</b>, {html.escape(curve.variant.title)}<br>{PRIMARY} %{{y:.1f}}"
-        "<br>level %{customdata[1]}<extra></extra>",
+        f"{_time(sweep)}<br>level %{{customdata[1]}}<extra></extra>",
         cliponaxis=False,
     )
 
@@ -81,7 +87,7 @@ def _unmodified_trace(sweep: Figure, point: OperatingPoint) -> go.Scatter:
         name="unmodified",
         meta={"unmodified": True},
         marker={"size": 12, "symbol": "diamond"},
-        hovertemplate=f"<b>unmodified</b><br>{PRIMARY} %{{y:.1f}}<extra></extra>",
+        hovertemplate=f"<b>unmodified</b><br>{PRIMARY} %{{y:.1f}}{_time(sweep)}<extra></extra>",
         cliponaxis=False,
     )
 
@@ -98,7 +104,7 @@ def _layout(sweep: Figure, points: Sequence[OperatingPoint]) -> go.Layout:
         dragmode=False,
         showlegend=False,
         xaxis={
-            "type": "log" if sweep.sweep.is_logarithmic else "linear",
+            "type": "log" if _is_logarithmic(sweep) else "linear",
             "title": None,
             "range": _range(sweep, values),
             "zeroline": False,
@@ -118,8 +124,14 @@ def _level_line(point: OperatingPoint) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _time(sweep: Figure) -> str:
+    return TIME if sweep.by_time else ""
+
+
 def _x(sweep: Figure, point: OperatingPoint) -> float:
-    """Where a point stands; shares in percent."""
+    """Where a point stands; shares in percent, times in milliseconds."""
+    if sweep.by_time:
+        return time_of(point) or 0.0
     axis = point.axis or 0.0
     return 100 * axis if sweep.sweep.unit == "share" else axis
 
@@ -128,11 +140,15 @@ def _range(sweep: Figure, values: Sequence[float]) -> list[float] | None:
     """From the unmodified system's end to the sparsest; in logarithms where the axis is."""
     if not values:
         return None
-    ends = [math.log10(max(value, 1.0)) if sweep.sweep.is_logarithmic else value for value in values]
+    ends = [math.log10(max(value, 1.0)) if _is_logarithmic(sweep) else value for value in values]
     low, high = min(ends), max(ends)
     margin = MARGIN * (high - low) or 0.5
     rising = [low - margin, high + margin]
-    return rising[::-1] if _falls(sweep) else rising
+    return rising[::-1] if _falls(sweep) and not sweep.by_time else rising
+
+
+def _is_logarithmic(sweep: Figure) -> bool:
+    return sweep.sweep.is_logarithmic and not sweep.by_time
 
 
 def _heights(points: Sequence[OperatingPoint]) -> list[float] | None:
@@ -154,7 +170,7 @@ def _falls(sweep: Figure) -> bool:
 
 def _ticks(sweep: Figure, values: Sequence[float]) -> dict[str, Any]:
     """At the points of a logarithmic axis, where they are many at every other one; counts are whole."""
-    if sweep.sweep.unit == "share" or not values:
+    if sweep.by_time or sweep.sweep.unit == "share" or not values:
         return {"nticks": MOST_TICKS}
     if not sweep.sweep.is_logarithmic:
         return {"tick0": 0, "dtick": max(1, math.ceil((max(values) - min(values)) / MOST_TICKS))}

@@ -30,7 +30,12 @@ class OperatingPoint(models.Model):
 
     `curve`: as it was asked for, without values, such as `weights:random`. `metrics`: name to number, or null
     where one does not apply. What a curve's knee and drop are, the evaluation's report says.
+
+    Of a latency evaluation: the same point's times, on the evaluation's host; `reason`: why it has none.
+    `untimed`: the same of a point that was joined with its times (points.py), and nothing that is stored.
     """
+
+    untimed = ""
 
     evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="operating_points")
     sweep = models.CharField(max_length=40)

@@ -3,18 +3,20 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from evaluations.sparsity.sweeps import SWEEPS, Sweep, Variant, curves_of, names_of, verdict_lines
-from leaderboard.submissions.models import Evaluation, State, Track
+from evaluations.latency.operating_points import POINT_TIMES
+from evaluations.sparsity.sweeps import SWEEPS, Point, Sweep, Variant, curves_of, names_of, verdict_lines
+from leaderboard.submissions.models import Evaluation, Track
 
 from .exports import safe
 from .metrics import NBSP, PRIMARY, Metric, describe
 from .models import OperatingPoint
+from .swept import Swept, own_metrics, time_of
 
 Titles = Mapping[str, str]
 NO_TITLES: Titles = MappingProxyType({})
@@ -30,6 +32,8 @@ FIXED = (
     "code",
     "reason",
     "seconds",
+    "untimed",
+    "host",
 )
 
 
@@ -83,11 +87,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Figure:
-    """The curves of one sweep on one dataset: drawn together, and one table."""
+    """The curves of one sweep on one dataset: drawn together, and one table.
+
+    `host`: the one that all times hold for, where there are any. `by_time`: drawn over these.
+    """
 
     evaluation: Evaluation
     sweep: Sweep
     curves: Sequence[Curve]
+    host: str = ""
+    by_time: bool = False
 
     @property
     def names_checkpoints(self) -> bool:
@@ -107,8 +116,29 @@ class Figure:
         for point in (point for curve in self.curves for point in curve.there):
             for name, value in point.metrics.items():
                 found.setdefault(name, set()).add(value)
-        moved = [name for name in SHOWN if len(found.get(name, ())) > 1]
+        timed = [name for name in POINT_TIMES if found.get(name, set()) - {None}]
+        moved = [name for name in SHOWN if len(found.get(name, ())) > 1 or name in timed]
         return [describe(name) for name in (PRIMARY, *moved)]
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a curve can be drawn over milliseconds."""
+        points = (point for curve in self.curves for point in curve.there if not point.is_unmodified)
+        return any(time_of(point) is not None for point in points)
+
+    @property
+    def untimed(self) -> list[tuple[str, str]]:
+        """Each reason for having no times once, with the points it concerns."""
+        found: dict[str, dict[str, None]] = {}
+        for curve in self.curves:
+            for point in curve.there:
+                if point.untimed:
+                    found.setdefault(point.untimed, {})[self._place(curve, point)] = None
+        return [(", ".join(places), reason) for reason, places in found.items()]
+
+    def drawn(self, curve: Curve) -> list[OperatingPoint]:
+        """Those that have a place on the horizontal axis."""
+        return [point for point in curve.there if not self.by_time or time_of(point) is not None]
 
     @property
     def first_line(self) -> Line | None:
@@ -132,6 +162,13 @@ class Figure:
         cells = [_cell(point, metric) for metric in self.columns]
         return Line(value, [cells[0], self._change(point), *cells[1:]], point.reason, is_knee)
 
+    def _place(self, curve: Curve, point: OperatingPoint) -> str:
+        """A point in words, with its curve's name where there are several."""
+        if point.is_unmodified:
+            return "unmodified"
+        value = shown_value(curve, point)
+        return f"{curve.variant.title} {value}" if len(self.curves) > 1 else value
+
     def _change(self, point: OperatingPoint) -> tuple[str, str]:
         """Of the primary metric, relative to the unmodified system."""
         base = primary(self.unmodified) if self.unmodified else None
@@ -146,7 +183,7 @@ class Figure:
 SHOWN = (
     "index_bytes", "flops", "query_active_dims_mean", "document_active_dims_mean", "bytes_per_vector",
     "prunable_zeros_share", "weight_zeros_share", "inner_activation_zeros_share", "attention_left_out_share",
-    "active_parameters",
+    "active_parameters", *POINT_TIMES,
 )  # fmt: skip
 
 
@@ -161,11 +198,15 @@ def shown_value(curve: Curve, point: OperatingPoint) -> str:
 
 def _cell(point: OperatingPoint, metric: Metric) -> tuple[str, str]:
     value = point.metrics.get(metric.name)
-    return metric.format(value), "" if value is None else repr(value)
+    if value is None:
+        return metric.format(value), point.untimed if metric.name in POINT_TIMES else ""
+    return metric.format(value), repr(value)
 
 
-def rows_of(details: Mapping[str, object], kind: str, evaluation: UUID) -> list[OperatingPoint]:
-    """Unsaved rows. Raises EvaluationError `REPORT-INVALID`."""
+def rows_of(
+    details: Mapping[str, object], kind: str, evaluation: UUID, track: Track = Track.SPARSITY
+) -> list[OperatingPoint]:
+    """Unsaved rows of a track's details. Raises EvaluationError `REPORT-INVALID`."""
     pairs = [(curve.curve, point) for curve in curves_of(details, kind) for point in curve.points]
     return [
         OperatingPoint(
@@ -178,52 +219,49 @@ def rows_of(details: Mapping[str, object], kind: str, evaluation: UUID) -> list[
             is_unmodified=point.is_unmodified,
             axis=point.axis,
             level=point.level,
-            metrics=dict(point.metrics or {}),
+            metrics=own_metrics(dict(point.metrics or {}), track),
             code=point.code or "",
-            reason=(point.reason or "")[:REASON_LENGTH],
+            reason=_reason(point, track)[:REASON_LENGTH],
             seconds=point.seconds,
         )
         for position, (curve, point) in enumerate(pairs)
     ]
 
 
-def figures_of(evaluations: Iterable[Evaluation], titles: Titles = NO_TITLES) -> list[Figure]:
-    """Of sparsity evaluations with their `operating_points` loaded, sweep by sweep. `titles`: see `Curve`."""
-    return [figure for evaluation in evaluations for figure in _figures(evaluation, titles)]
+def _reason(point: Point, track: Track) -> str:
+    """Why it is a gap; of the latency track, why it has no times."""
+    return point.reason or (point.untimed if track == Track.LATENCY else None) or ""
 
 
-def figure_of(evaluation: Evaluation, sweep: str, titles: Titles = NO_TITLES) -> Figure | None:
-    return next((figure for figure in _figures(evaluation, titles) if figure.sweep.name == sweep), None)
+def figures_of(swept: Iterable[Swept], titles: Titles = NO_TITLES) -> list[Figure]:
+    """Sweep by sweep of each dataset. `titles`: see `Curve`."""
+    return [figure for each in swept for figure in _figures(each, titles)]
 
 
-def evaluations_of(submission: UUID) -> list[Evaluation]:
-    """The submission's sparsity evaluations that have operating points, by dataset. Two queries."""
-    found = (
-        Evaluation.objects.filter(submission=submission, track=Track.SPARSITY, state=State.SUCCEEDED)
-        .select_related("dataset", "submission__revision__system")
-        .defer("log")
-        .prefetch_related("operating_points")
-        .order_by("dataset__name")
-    )
-    return [evaluation for evaluation in found if evaluation.operating_points.all()]
+def figure_of(
+    swept: Swept, sweep: str, titles: Titles = NO_TITLES, *, by_time: bool = False
+) -> Figure | None:
+    """None where there is no such sweep, or none of its points has the time that it is to be drawn over."""
+    found = next((figure for figure in _figures(swept, titles) if figure.sweep.name == sweep), None)
+    if found is None or (by_time and not found.is_timed):
+        return None
+    return replace(found, by_time=by_time)
 
 
-def csv_of(evaluations: Sequence[Evaluation]) -> str:
+def csv_of(swept: Sequence[Swept]) -> str:
     """A line a point, unrounded; a metric that a point lacks is an empty cell."""
-    points = [
-        (evaluation, point) for evaluation in evaluations for point in evaluation.operating_points.all()
-    ]
+    points = [(each, point) for each in swept for point in each.points]
     names = list(dict.fromkeys(name for _, point in points for name in point.metrics))
     out = io.StringIO()
     write = csv.writer(out, lineterminator="\r\n").writerow
     write(safe([*FIXED, *names]))
-    for evaluation, point in points:
-        write(_line(evaluation, point, names))
+    for each, point in points:
+        write(_line(each, point, names))
     return out.getvalue()
 
 
-def _line(evaluation: Evaluation, point: OperatingPoint, names: Sequence[str]) -> list[str]:
-    texts = safe([evaluation.dataset.name, point.sweep, point.variant, point.value])
+def _line(swept: Swept, point: OperatingPoint, names: Sequence[str]) -> list[str]:
+    texts = safe([swept.evaluation.dataset.name, point.sweep, point.variant, point.value])
     numbers = ["" if number is None else repr(number) for number in (point.axis, point.level)]
     metrics = [point.metrics.get(name) for name in names]
     return [
@@ -232,14 +270,14 @@ def _line(evaluation: Evaluation, point: OperatingPoint, names: Sequence[str]) -
         *numbers,
         *safe([point.code, point.reason]),
         repr(point.seconds),
+        *safe([point.untimed, swept.host if time_of(point) is not None else ""]),
         *("" if value is None else repr(value) for value in metrics),
     ]
 
 
-def curves_of_evaluation(evaluation: Evaluation, titles: Titles = NO_TITLES) -> list[Curve]:
+def curves_in(swept: Swept, titles: Titles = NO_TITLES) -> list[Curve]:
     """In the order of being asked. A sweep that this version does not know any more is left out."""
-    reports = _reports(evaluation)
-    points = sorted(evaluation.operating_points.all(), key=lambda point: point.position)
+    reports, points = _reports(swept.evaluation), swept.points
     return [
         Curve(name, SWEEPS[found[0].sweep], _variant(found[0]), found, reports.get(name, {}), titles)
         for name, group in groupby(points, key=lambda point: point.curve)
@@ -247,11 +285,11 @@ def curves_of_evaluation(evaluation: Evaluation, titles: Titles = NO_TITLES) -> 
     ]
 
 
-def _figures(evaluation: Evaluation, titles: Titles) -> Iterator[Figure]:
-    curves = curves_of_evaluation(evaluation, titles)
+def _figures(swept: Swept, titles: Titles) -> Iterator[Figure]:
+    curves = curves_in(swept, titles)
     for sweep in dict.fromkeys(curve.sweep.name for curve in curves):
         own = [curve for curve in curves if curve.sweep.name == sweep]
-        yield Figure(evaluation, SWEEPS[sweep], own)
+        yield Figure(swept.evaluation, SWEEPS[sweep], own, swept.host)
 
 
 def _variant(point: OperatingPoint) -> Variant:

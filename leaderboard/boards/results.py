@@ -12,7 +12,7 @@ from evaluations.tracks import Findings
 from leaderboard.submissions import lifecycle
 from leaderboard.submissions.models import Artefact, Submission, Track
 
-from . import entries, points
+from . import entries, points, swept
 from .models import Measurement, OperatingPoint
 
 REASON_LENGTH = 300
@@ -92,11 +92,11 @@ def _interval(intervals: object, metric: str) -> tuple[float | None, float | Non
 
 
 def _operating_points(report: Report, claim: lifecycle.Claim) -> list[OperatingPoint]:
-    """A row a point of the sparsity track's curves."""
-    if Track.SPARSITY not in claim.tracks:
-        return []
-    details = _findings(report, Track.SPARSITY).details
-    rows = points.rows_of(details, str(report.system["kind"]), claim.tracks[Track.SPARSITY])
+    """A row a point of the curves that the sparsity track judged, or the latency track timed."""
+    rows: list[OperatingPoint] = []
+    kind = str(report.system["kind"])
+    for track in swept.TRACKS.intersection(claim.tracks):
+        rows += points.rows_of(_findings(report, track).details, kind, claim.tracks[track], track)
     for row in rows:
         for metric, value in row.metrics.items():
             _number(metric, value)

@@ -19,6 +19,7 @@ from .points import Figure, figures_of
 from .profile import Group, Inside, groups_of, inside_of
 from .provenance import Provenance, provenance
 from .recipes import Recipe, recipe
+from .swept import paired
 from .timing import Session, Withheld, sessions_of, withheld_of
 
 Uploads = Mapping[tuple[UUID, UUID | None], RevisionFile]  # by revision, and by dataset where it is of one
@@ -215,7 +216,7 @@ def _result(
         for row in retrieval
     ]
     headlines = [line for line in lines if _is_headline(line)]
-    figures = figures_of(sparsity.values(), checkpoints.titles(averaged))
+    figures = figures_of(paired(evaluations), checkpoints.titles(averaged))
     return Result(entry, headlines, datasets, groups_of(lines), figures=figures, checkpoints=averaged)
 
 

@@ -11,11 +11,12 @@ from django.utils.cache import patch_vary_headers
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
+from evaluations.latency.operating_points import TOTAL
 from leaderboard.catalog.models import Benchmark, Dataset, RevisionFile, System
 from leaderboard.submissions import checkpoints
 from leaderboard.submissions.models import Artefact, Evaluation, State
 
-from . import charts, curves, exports, families, points, queries, recipes, system_page, tables
+from . import charts, curves, exports, families, points, queries, recipes, swept, system_page, tables
 from .filters import EntryFilter
 from .rows import DEFAULT_ORDER, Row
 from .times import TimesChoice, choices, chosen
@@ -82,18 +83,22 @@ def system(request: HttpRequest, system_id: UUID) -> HttpResponse:
         "family": families.label(found.family),
         "results": results,
         "has_curves": any(result.figures for result in results),
+        "by_time": _is_by_time(request),
         "submissions": system_page.submissions_of(found),
     }
     return render(request, "boards/system.html", context)
 
 
 @require_safe
-def sweep_figure(request: HttpRequest, evaluation_id: UUID, sweep: str) -> HttpResponse:  # noqa: ARG001 - a view
+def sweep_figure(request: HttpRequest, evaluation_id: UUID, sweep: str) -> HttpResponse:
     """The curves of one sweep on one dataset, for the browser to draw."""
-    related = Evaluation.objects.select_related("dataset", "submission").prefetch_related("operating_points")
-    evaluation = get_object_or_404(related, pk=evaluation_id, state=State.SUCCEEDED)
-    averaged = checkpoints.parts_of([evaluation.submission]).get(evaluation.submission_id, {})
-    found = points.figure_of(evaluation, sweep, checkpoints.titles(averaged))
+    evaluation = get_object_or_404(Evaluation, pk=evaluation_id, state=State.SUCCEEDED)
+    every = swept.swept_of(evaluation.submission_id)
+    own = next((each for each in every if each.evaluation == evaluation), None)
+    if own is None:
+        raise Http404
+    averaged = checkpoints.parts_of([own.evaluation.submission]).get(evaluation.submission_id, {})
+    found = points.figure_of(own, sweep, checkpoints.titles(averaged), by_time=_is_by_time(request))
     if found is None:
         raise Http404
     return HttpResponse(curves.figure(found).to_json(), content_type="application/json")
@@ -102,11 +107,11 @@ def sweep_figure(request: HttpRequest, evaluation_id: UUID, sweep: str) -> HttpR
 @require_safe
 def points_csv(request: HttpRequest, submission_id: UUID) -> HttpResponse:  # noqa: ARG001 - a view
     """Every operating point of a submission, unrounded."""
-    evaluations = points.evaluations_of(submission_id)
-    if not evaluations:
+    found = swept.swept_of(submission_id)
+    if not found:
         raise Http404
-    name = slugify(evaluations[0].submission.revision.system.name) or "system"
-    response = HttpResponse(points.csv_of(evaluations), content_type="text/csv; charset=utf-8")
+    name = slugify(found[0].evaluation.submission.revision.system.name) or "system"
+    response = HttpResponse(points.csv_of(found), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}-points.csv"'
     return response
 
@@ -163,6 +168,11 @@ def dataset(request: HttpRequest, name: str) -> HttpResponse:
 @require_safe
 def method(request: HttpRequest) -> HttpResponse:
     return render(request, "boards/method.html")
+
+
+def _is_by_time(request: HttpRequest) -> bool:
+    """Whether curves are to be drawn over milliseconds; else over what their sweep changes."""
+    return request.GET.get("x") == TOTAL
 
 
 def _asked(request: HttpRequest, benchmark: str) -> _BoardRequest:

@@ -164,9 +164,21 @@ def gate_briefly(reason: str) -> None:
     commands.Settings = lambda threads: replace(brief, threads=threads)
 
 
+def gate_points(reason: str) -> None:
+    """The same for curves, each of whose points has such a session: beside a small scan, and no engines."""
+    from evaluations import commands
+    from evaluations.latency import references
+
+    gate_briefly(reason)
+    references.SCAN_SHAPE = (100, references.SCAN_SHAPE[1])
+    brief = commands.Settings
+    commands.Settings = lambda threads: replace(brief(threads), engines=False)
+
+
 BEHAVIOURS = {
     "gate": gate,
     "gate-briefly": gate_briefly,
+    "gate-points": gate_points,
     "hang": hang,
     "spawn": spawn,
     "spawn-and-leave": spawn_and_leave,

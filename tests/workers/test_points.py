@@ -47,12 +47,19 @@ def test_a_link_in_place_of_a_run_or_its_folder_is_refused(
     assert not list(job.scored.rglob("*.gz"))
 
 
-def test_points_belong_to_the_sparsity_track(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tracks", "expected"),
+    [
+        ({Track.RETRIEVAL: 1, Track.SPARSITY: 2}, ["vector-bits=8"]),
+        ({Track.LATENCY: 3}, ["vector-bits=8"]),
+        ({Track.RETRIEVAL: 1}, []),
+    ],
+)
+def test_points_are_judged_with_sparsity_and_timed_with_latency(
+    tmp_path: Path, tracks: dict[Track, int], expected: list[str]
+) -> None:
     submission = SimpleNamespace(sweeps=["vector-bits=8"])
-    of_both = SimpleNamespace(tracks={Track.RETRIEVAL: 1, Track.SPARSITY: 2})
-    of_times = SimpleNamespace(tracks={Track.LATENCY: 3})
-    assert runner.Job(of_both, submission, None, tmp_path).sweeps == ["vector-bits=8"]
-    assert runner.Job(of_times, submission, None, tmp_path).sweeps == []
+    assert runner.Job(SimpleNamespace(tracks=tracks), submission, None, tmp_path).sweeps == expected
 
 
 def test_the_time_limit_grows_with_the_workload_up_to_the_operators_bound(settings) -> None:

@@ -147,7 +147,11 @@ def test_a_checkpoint_that_is_not_what_it_was_is_refused_under_its_name(job, mod
     assert f"error[REVISION-MISMATCH]: checkpoint {key}: org/two here is" in capsys.readouterr().err
 
 
-def test_curves_are_not_the_latency_tracks(job):
-    own, _ = job(location="org/two")
-    timed = runner.Job(SimpleNamespace(tracks={"latency": 1}), own.submission, own.dataset, own.folder)
-    assert (timed.checkpoints, runner.wanted(timed)["checkpoints"]) == ({}, {})
+def test_checkpoints_are_fetched_for_the_points_that_latency_times_and_not_for_retrieval_alone(job):
+    own, key = job(location="org/two")
+
+    def fetched(track: str) -> list[str]:
+        claim = SimpleNamespace(tracks={track: 1})
+        return list(runner.wanted(runner.Job(claim, own.submission, own.dataset, own.folder))["checkpoints"])
+
+    assert (fetched("latency"), fetched("retrieval")) == ([key], [])

@@ -15,12 +15,12 @@ from evaluations.artefacts import write_run
 from evaluations.datasets import Dataset, Documents
 from evaluations.errors import EvaluationError
 from evaluations.progress import Progress
-from evaluations.sparsity.sweeps.base import SEED, VERSION, Altered, ChangedVectors, Sides
-from evaluations.sparsity.sweeps.figures import figures
+from evaluations.sparsity.sweeps.base import SEED, VERSION, Altered, ChangedVectors, Facts, Sides
+from evaluations.sparsity.sweeps.figures import Figures, figures
 from evaluations.sparsity.sweeps.grammar import Curve
 from evaluations.sparsity.sweeps.points import FoundCurve, Point, details, run_name
 from evaluations.sparsity.sweeps.subject import LoadedSubject, encoded_by
-from evaluations.sparsity.sweeps.timing import Stopwatch, Timing, untimed
+from evaluations.sparsity.sweeps.timing import Stopwatch, Timing
 from evaluations.sparsity.sweeps.vectors import Encoded, Searcher, require_something
 from evaluations.systems.base import Run, System
 from evaluations.tracks import Findings
@@ -34,7 +34,8 @@ _GAPS = (EvaluationError, ArithmeticError, ValueError, IndexError, RuntimeError,
 class Bench:
     """What every point needs. `final` makes of what was found to `depth` the run that is judged.
 
-    `stopwatch` None: points are not timed; `untimed` says why, where they were to be.
+    `stopwatch` None: points are not timed; `untimed` says why, where they were to be. Not `is_judged`: points
+    are made to be timed, and have neither a run nor figures of their sparsity.
     """
 
     subject: LoadedSubject
@@ -46,19 +47,27 @@ class Bench:
     progress: Progress
     stopwatch: Stopwatch | None = None
     untimed: str | None = None
+    is_judged: bool = True
 
     def timing(self, of: Callable[[Stopwatch], Timing]) -> Timing:
         if self.stopwatch is not None:
             return of(self.stopwatch)
-        return Timing({}) if self.untimed is None else untimed(self.untimed)
+        return Timing({}, self.untimed)
 
-    def run(self, encoded: Encoded) -> Run:
+    def run(self, encoded: Encoded) -> Run | None:
         require_something(encoded)
+        if not self.is_judged:
+            return None
         return self.final(self.searcher.run(encoded, self.depth, self.progress))
+
+    def figures(self, encoded: Encoded, facts: Facts) -> Figures:
+        return figures(encoded, facts, self.searcher) if self.is_judged else {}
 
 
 def measured(curves: Sequence[Curve], bench: Bench) -> Findings:
     """Every curve with its points, in the order of being asked; each point's run is in its file."""
+    if bench.stopwatch is None and not bench.is_judged:
+        return Findings(details=details([_not_timed(curve, str(bench.untimed)) for curve in curves]))
     in_turn = sorted(curves, key=lambda curve: curve.variant.vectors is None)
     total, found = sum(len(curve.values) for curve in curves), {}
     for done, curve in _counted(in_turn):
@@ -69,6 +78,12 @@ def measured(curves: Sequence[Curve], bench: Bench) -> Findings:
             points.append(_point(curve, value, bench))
         found[curve.name] = FoundCurve(curve, tuple(points))
     return Findings(details=details([found[curve.name] for curve in curves]))
+
+
+def _not_timed(curve: Curve, why: str) -> FoundCurve:
+    """Points that were to be timed alone, and are not made."""
+    values = (None, *curve.values)
+    return FoundCurve(curve, tuple(Point(value, reason=why, code="SWEEP-UNTIMED") for value in values))
 
 
 def _counted(curves: Sequence[Curve]) -> Iterator[tuple[int, Curve]]:
@@ -83,7 +98,7 @@ def _unmodified(curve: Curve, bench: Bench) -> Point:
     try:
         encoded = bench.subject.encoded  # taken here, before a model encodes again
         facts = curve.sweep.unmodified(bench.subject)
-        metrics = figures(encoded, facts, bench.searcher)
+        metrics = bench.figures(encoded, facts)
         timing = bench.timing(lambda watch: watch.unmodified(bench.subject.system))
     except _GAPS as error:
         return Point(None, reason=_reason(error), code=_code(error))
@@ -100,12 +115,13 @@ def _point(curve: Curve, value: str, bench: Bench) -> Point:
         return Point(value, reason=_reason(error), code=_code(error), seconds=seconds)
     if point.untimed is not None:
         bench.progress.note(f"no times at {curve.name}={value}: {point.untimed}")
-    with bench.progress.stage("writing"):
-        write_run(bench.out, run, curve.name, run_name(curve, point))
+    if run is not None:
+        with bench.progress.stage("writing"):
+            write_run(bench.out, run, curve.name, run_name(curve, point))
     return replace(point, seconds=time.perf_counter() - started)
 
 
-def _changed(curve: Curve, value: str, bench: Bench) -> tuple[Run, Point]:
+def _changed(curve: Curve, value: str, bench: Bench) -> tuple[Run | None, Point]:
     variant = curve.variant
     if variant.vectors is not None:
         with bench.progress.stage("sweeping"):
@@ -125,10 +141,10 @@ def _of_model(system: System, encoded: Encoded, sides: Sides, watch: Stopwatch) 
 
 def _made(
     value: str, changed: ChangedVectors, bench: Bench, of: Callable[[Stopwatch], Timing]
-) -> tuple[Run, Point]:
-    """The run and the point of what was encoded."""
+) -> tuple[Run | None, Point]:
+    """The run, where it is judged, and the point of what was encoded."""
     facts, run = changed.facts, bench.run(changed.encoded)
-    metrics, timing = figures(changed.encoded, facts, bench.searcher), bench.timing(of)
+    metrics, timing = bench.figures(changed.encoded, facts), bench.timing(of)
     return run, Point(value, facts.axis, facts.level, metrics | timing.figures, untimed=timing.untimed)
 
 

@@ -44,10 +44,6 @@ class Timing:
     untimed: str | None = None
 
 
-def untimed(why: str) -> Timing:
-    return Timing(no_point_metrics(), why)
-
-
 @dataclass
 class Stopwatch:
     """`path` is the unmodified system's, which took `times`. `queries`: texts by id."""
@@ -103,7 +99,9 @@ class Stopwatch:
         return replace(own, search=search_among(encoded, settings)) if sides == "queries" else own
 
     def _timing(self, found: PointTimes | str) -> Timing:
-        return untimed(found) if isinstance(found, str) else Timing(point_metrics(self.times, found))
+        if isinstance(found, str):
+            return Timing(no_point_metrics(), found)
+        return Timing(point_metrics(self.times, found))
 
     def _counted(self, system: object) -> Mapping[str, float] | None:
         """Operations of a query, mean of a few; None where no model runs."""

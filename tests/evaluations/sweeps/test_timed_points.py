@@ -1,5 +1,7 @@
 """Sweeps with the latency track: each point has its milliseconds."""
 
+import json
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -12,7 +14,7 @@ from evaluations.latency.session import Settings
 from evaluations.latency.statistics import Interval
 from evaluations.progress import Progress
 from evaluations.search.found import SparseQuery
-from evaluations.sparsity.sweeps import Stopwatch, parse_sweeps
+from evaluations.sparsity.sweeps import Stopwatch, curves_of, parse_sweeps
 from evaluations.sparsity.sweeps.subject import encoded_by
 from evaluations.systems.parse import parse_system
 from tests.evaluations.latency.stand_ins import steady, waiting_path
@@ -130,7 +132,7 @@ def test_a_rejected_session_has_no_timed_points_and_they_say_why(tiny, tmp_path,
     (curve,) = report.tracks["sparsity"].details["sweeps"]
     for point in curve["points"]:
         assert point["untimed"] == "the session of the unmodified system was rejected: bm25 varied by 9 %"
-        assert [point["metrics"][name] for name in TIMES] == [None] * 3
+        assert not any(name in point["metrics"] for name in TIMES)
         assert point["metrics"]["nDCG@10"] > 0
 
 
@@ -146,3 +148,42 @@ def test_a_point_whose_own_session_is_rejected_says_why(tiny, tmp_path, monkeypa
     assert_timed(timed["metrics"])
     kept = pq.read_table(tmp_path / "sweeps.parquet").to_pydict()
     assert kept["untimed"] == reasons
+
+
+@pytest.mark.parametrize("sweep", ["dimensions=8", "weights=50"])
+def test_for_latency_alone_points_are_timed_and_nothing_else(tiny, tmp_path, sweep):
+    report = evaluated(f"dense:{tiny}", tmp_path, sweep, tracks=("latency",))
+    (curve,) = report.tracks["latency"].details["sweeps"]
+    assert [(point["reason"], point["untimed"]) for point in curve["points"]] == [(None, None)] * 2
+    for point in curve["points"]:
+        assert_timed(point["metrics"])
+        assert set(point["metrics"]) - {"query_flop_removed_share"} == set(TIMES)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_for_latency_alone_a_rejected_session_makes_no_point(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluations.latency.gates.rejection", lambda _: "bm25 varied by 9 %")
+    report = evaluated(f"dense:{tiny}", tmp_path, "dimensions=8", tracks=("latency",))
+    assert report.tracks["latency"].details["rejected"] == "bm25 varied by 9 %"
+    assert "sweeps" not in report.tracks["latency"].details
+
+
+def test_vectors_that_were_made_elsewhere_say_that_their_points_are_not_timed(tmp_path):
+    vectors = saved_vectors(tmp_path / "vectors")
+    report = evaluated(f"vectors:{vectors}", tmp_path / "out", "dimensions=1", tracks=("latency",))
+    (curve,) = report.tracks["latency"].details["sweeps"]
+    said = "query vectors were made elsewhere: there are no whole queries to time"
+    assert [(point["code"], point["reason"]) for point in curve["points"]] == [("SWEEP-UNTIMED", said)] * 2
+    (read,) = curves_of(report.tracks["latency"].details, "vectors")
+    assert str(read.curve) == "dimensions=1"
+
+
+def saved_vectors(folder):
+    """Two dimensions for each text, as a submitter would send them."""
+    folder.mkdir()
+    meta = {"dimensions": 2, "similarity": "dot", "encoder": "by hand", "precision": "fp32"}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    for side, ids in (("documents", list(models.DOCUMENTS)), ("queries", list(models.QUERIES))):
+        np.save(folder / f"{side}.npy", np.ones((len(ids), 2), dtype=np.float32))
+        (folder / f"{side}.ids.txt").write_text("\n".join(ids))
+    return folder

@@ -13,7 +13,7 @@ from django.test import Client
 from evaluations.report import Report
 from evaluations.sparsity.sweeps import sweep_of
 from evaluations.tracks import Findings
-from leaderboard.boards import curves, points, results
+from leaderboard.boards import curves, points, results, swept
 from leaderboard.boards.models import OperatingPoint
 from leaderboard.submissions import lifecycle
 from leaderboard.submissions.models import Submission, Track
@@ -146,7 +146,7 @@ def test_the_page_shows_each_sweep_with_its_numbers_knee_and_gaps(client: Client
 
 
 def test_the_change_is_relative_to_the_unmodified_system(done: Submission) -> None:
-    (figure,) = points.figures_of(points.evaluations_of(done.pk))
+    (figure,) = points.figures_of(swept.swept_of(done.pk))
     magnitude = figure.groups[0][1]
     assert [line.value for line in magnitude] == ["10\xa0%", "50\xa0%", "90\xa0%"]
     assert magnitude[1].cells[:2] == [("40.0", "0.4"), ("\N{MINUS SIGN}20.0\xa0%", repr(0.4 / 0.5 - 1.0))]
@@ -154,7 +154,7 @@ def test_the_change_is_relative_to_the_unmodified_system(done: Submission) -> No
 
 
 def test_figures_that_no_point_moves_have_no_column(done: Submission) -> None:
-    (figure,) = points.figures_of(points.evaluations_of(done.pk))
+    (figure,) = points.figures_of(swept.swept_of(done.pk))
     assert [metric.name for metric in figure.columns] == ["nDCG@10", "prunable_zeros_share"]
 
 
@@ -237,6 +237,98 @@ def test_the_printed_command_asks_for_the_points(client: Client, done: Submissio
 
 
 def test_an_axis_of_counts_has_no_ticks_between_them() -> None:
-    soup: Any = SimpleNamespace(sweep=sweep_of("soup"))
+    soup: Any = SimpleNamespace(sweep=sweep_of("soup"), by_time=False)
     assert curves._ticks(soup, [1.0, 2.0, 3.0]) == {"tick0": 0, "dtick": 1}
     assert curves._ticks(soup, [1.0, 20.0]) == {"tick0": 0, "dtick": 3}
+
+
+TIMES = {"query_latency_p50_ms": 2.5, "query_search_latency_p50_ms": 1.0, "query_speedup_realised": 2.0}
+HOST = "cccccccccccc"
+
+
+def timed_point(value: str | None, milliseconds: float | None, untimed: str | None = None) -> dict[str, Any]:
+    """As the latency track's report has one."""
+    metrics = dict.fromkeys(TIMES) if milliseconds is None else TIMES | {"query_latency_p50_ms": milliseconds}
+    return point(value, 0.1, 0.9) | {"metrics": metrics | {"nDCG@10": 0.9}, "untimed": untimed}
+
+
+def commit_times(submission: Submission) -> None:
+    """The points of 10 and 50 % are timed; of 90 % and of the random ones nothing is known."""
+    found = details()
+    found["sweeps"][0]["points"] = [
+        timed_point(None, 5.0),
+        timed_point("10", 2.5),
+        timed_point("50", None, "its session was rejected: bm25 varied by 9 %"),
+        timed_point("90", 1.0),
+    ]
+    evaluation = submission.evaluations.create(
+        dataset=submission.benchmark.members()[0].dataset, track=Track.LATENCY
+    )
+    claim = lifecycle.claim(evaluation.pk, "worker-2")
+    assert claim is not None
+    report = Report(
+        system={"kind": "dense"},
+        dataset={"name": "only"},
+        protocol={"latency": {"hash": "dddddddddddd", "host_profile": HOST}},
+        provenance={"host": {}},
+        tracks={"latency": Findings({"query_latency_p50_ms": 5.0}, details=found)},
+    )
+    results.commit(claim, report)
+
+
+def test_of_a_point_the_sparsity_track_has_no_times_and_the_latency_track_nothing_else(
+    submission: Submission,
+) -> None:
+    forged = details()
+    forged["sweeps"][0]["points"][1]["metrics"] |= TIMES
+    commit(submission, forged)
+    commit_times(submission)
+    by_track = {
+        track: OperatingPoint.objects.get(evaluation__track=track, curve="weights", value="10").metrics
+        for track in (Track.SPARSITY, Track.LATENCY)
+    }
+    assert set(by_track[Track.SPARSITY]) == {"nDCG@10", "prunable_zeros_share", "index_bytes"}
+    assert by_track[Track.LATENCY] == TIMES
+
+
+def test_points_have_their_times_their_host_and_why_one_has_none(client: Client, done: Submission) -> None:
+    commit_times(done)
+    (answer,) = client.get(f"/api/v1/submissions/{done.pk}/points/").json()
+    assert answer["host"] == HOST
+    unmodified, ten, fifty, gap = answer["curves"][0]["points"]
+    assert [each["metrics"]["query_latency_p50_ms"] for each in (unmodified, ten, fifty)] == [5.0, 2.5, None]
+    assert [each["metrics"]["nDCG@10"] for each in (unmodified, ten, fifty)] == [0.5, 0.498, 0.4]
+    assert fifty["untimed"] == "its session was rejected: bm25 varied by 9 %"
+    assert (fifty["reason"], gap["metrics"]) == ("", {})
+    page = page_of(client, done)
+    assert "No times at Smallest magnitudes 50\xa0%: its session was rejected: bm25 varied by 9 %." in page
+    assert f'<a href="/hosts/{HOST}/"><code>{HOST}</code></a>' in page
+
+
+def test_the_table_has_a_column_for_each_time(done: Submission) -> None:
+    commit_times(done)
+    (figure,) = points.figures_of(swept.swept_of(done.pk))
+    assert [metric.name for metric in figure.columns] == ["nDCG@10", "prunable_zeros_share", *TIMES]
+    ten, fifty, _ = figure.groups[0][1]
+    assert ten.cells[3:] == [("2.50\xa0ms", "2.5"), ("1\xa0ms", "1.0"), ("2\xa0×", "2.0")]
+    assert fifty.cells[3] == ("–", "its session was rejected: bm25 varied by 9 %")
+
+
+def test_a_curve_over_milliseconds_has_the_points_that_were_timed(client: Client, done: Submission) -> None:
+    own = f"/curves/{evaluation(done).pk}/weights.json?x=query_latency_p50_ms"
+    assert client.get(own).status_code == 404
+    commit_times(done)
+    figure = json.loads(client.get(own).content)
+    magnitude, knee, unmodified = figure["data"]
+    assert (magnitude["x"], magnitude["y"]) == ([5.0, 2.5], pytest.approx([50.0, 49.8]))
+    assert (knee["x"], unmodified["x"]) == ([2.5], [5.0])
+    low, high = figure["layout"]["xaxis"]["range"]
+    assert low < 2.5 < 5.0 < high
+
+
+def test_times_of_no_host_are_shown_nowhere(client: Client, done: Submission) -> None:
+    commit_times(done)
+    done.evaluations.filter(track=Track.LATENCY).update(host="")
+    (answer,) = client.get(f"/api/v1/submissions/{done.pk}/points/").json()
+    assert answer["host"] is None
+    assert "query_latency_p50_ms" not in answer["curves"][0]["points"][1]["metrics"]
