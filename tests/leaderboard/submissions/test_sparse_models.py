@@ -137,6 +137,7 @@ def test_a_look_says_it_at_the_field_and_keeps_what_was_typed(browser, published
     page = unescape(response.content.decode())
     assert "It would be refused: option document_template: 'again' has {text} 0 times" in page
     assert "It can be submitted" not in page
+    assert "Not submitted" not in page  # nobody tried to
 
 
 def test_a_look_fills_in_what_the_model_needs_and_then_refuses_nothing(browser, published):
