@@ -61,7 +61,7 @@ def describe(location: str, revision: str | None) -> HubModel:
 def cached(location: str, revision: str | None) -> Path | None:
     """The snapshot in the hub's own cache, if it is whole."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = snapshot_download(
@@ -73,6 +73,8 @@ def cached(location: str, revision: str | None) -> Path | None:
         )
     except (LocalEntryNotFoundError, FileNotFoundError):
         return None
+    except HFValidationError as error:
+        raise _no_id(location) from error
     return Path(folder)
 
 
@@ -155,6 +157,7 @@ def _asked(question: Callable[[], Answer], location: str, shown: str) -> Answer:
     from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is its HTTP library's
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         HTTPError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
@@ -172,8 +175,14 @@ def _asked(question: Callable[[], Answer], location: str, shown: str) -> Answer:
         raise EvaluationError(
             "MODEL-MISSING", f"the hub has no public model {location}; check its name"
         ) from error
+    except HFValidationError as error:
+        raise _no_id(location) from error
     except (HfHubHTTPError, HTTPError, OSError) as error:
         raise _unreachable(shown, error) from error
+
+
+def _no_id(location: str) -> EvaluationError:
+    return EvaluationError("MODEL-ID", f"{location[:100]!r} is no id to the hub; write ORG/NAME")
 
 
 def _unreachable(shown: str, error: Exception) -> EvaluationFailed:

@@ -13,13 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from evaluations.errors import EvaluationError
+from evaluations.hub_ids import is_hub_id
 from evaluations.model_files import FILE_SUFFIXES
 from evaluations.systems import hub
 
 MAX_FILES = 1000
 CHUNK_BYTES = 1 << 20
 
-_HUB_ID = re.compile(r"(?!.*(\.\.|--))[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{16}")
@@ -100,7 +100,7 @@ def folder_here(location: str, *, allow_path: bool) -> Path | None:
                 "MODEL-MISSING", f"no folder {location}; give a folder or a hub id ORG/NAME"
             )
         return folder
-    if not _HUB_ID.fullmatch(location) or location.endswith(".git"):
+    if not is_hub_id(location):
         raise EvaluationError("MODEL-ID", f"{location[:100]!r} is no hub id; write ORG/NAME")
     candidates = (
         Path(root) / location for root in os.environ.get("SPARSEBOARD_MODELS", "").split(os.pathsep) if root

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from evaluations.errors import EvaluationError
+from evaluations.hub_ids import is_hub_id
 from evaluations.systems import Kind
 from evaluations.systems.base import Value
 from leaderboard.submissions import options
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from evaluations.systems.locations import Pinned
 
 EXAMPLE = "sentence-transformers/all-MiniLM-L6-v2"
-_MODEL_ID = re.compile(r"(?!.*(\.\.|--))[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,79}")
 _ABOUT_THE_REVISION = {"MODEL-REVISION", "REVISION-MISMATCH"}
 
@@ -26,7 +26,7 @@ def check(location: str, revision: str, problems: Problems) -> None:
             "location",
             f"The model id is missing; write it as the hub does, such as {EXAMPLE}, or upload an archive.",
         )
-    elif not _MODEL_ID.fullmatch(location.strip()):
+    elif not is_hub_id(location.strip()):
         problem = f"{location[:80]!r} is no model id. Write ORG/NAME as the hub does, such as {EXAMPLE};"
         problems.add("location", f"{problem} paths and web addresses are not taken.")
     if revision.strip() and not _REVISION.fullmatch(revision.strip()):

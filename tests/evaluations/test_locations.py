@@ -5,9 +5,12 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 from huggingface_hub import errors
+from huggingface_hub.utils import validate_repo_id
 
 from evaluations.errors import EvaluationError, EvaluationFailed
+from evaluations.hub_ids import is_hub_id
 from evaluations.systems import locations
+from evaluations.systems.hub import cached
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -131,13 +134,30 @@ def test_a_hub_that_is_away_is_a_failure_and_not_the_submitters(hub, answer):
         "name", "org/", "/name", "org/name/more", "../name", "org/..", "org/a..b", "org/a--b", "org/na me",
         "org/name.git",
         "https://hf.co/org/name", "org\\name", "org/name\n", "./org/name", "~/model", "/etc", "-org/name",
-        "o" * 200 + "/n",
+        "o" * 200 + "/n", "org/name-", "org/name.", "org-/name", "org./name", "org/-name", "org/.name",
     ],
 )  # fmt: skip
 def test_only_hub_ids_are_taken_where_paths_are_not_allowed(hub, location):
     with pytest.raises(EvaluationError, match="MODEL-ID"):
         locations.pin(location)
     assert hub.asked == []
+
+
+def test_an_id_that_only_the_hubs_own_client_refuses_is_wrong_input(hub):
+    hub.answer = errors.HFValidationError("no id")
+    with pytest.raises(EvaluationError, match=r"error\[MODEL-ID\]: 'org/far' is no id"):
+        locations.pin("org/far")
+
+
+def test_its_cache_refuses_such_an_id_too():
+    with pytest.raises(EvaluationError, match="MODEL-ID"):
+        cached("org/name-", None)
+
+
+@pytest.mark.parametrize("name", ["a", "9", "A.b-c_d", "a_", "a" * 96])
+def test_every_id_that_is_taken_is_one_to_the_hubs_own_client(name):
+    assert is_hub_id(f"{name}/{name}")
+    validate_repo_id(f"{name}/{name}")
 
 
 @pytest.mark.parametrize("revision", ["../main", "a b", "", "-x", "refs/../x", "x" * 200, "main\n"])

@@ -225,6 +225,10 @@ def encoder(monkeypatch):
         "org/name@main",
         "C:/models",
         "org/" + "n" * 97,
+        "org/name-",
+        "org/name.",
+        "org-/name",
+        "org/name.git",
     ],
 )
 def test_only_a_model_id_is_taken_never_a_path_or_an_address(pets, encoder, location):
