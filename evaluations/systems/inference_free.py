@@ -4,7 +4,6 @@ A query is the weights of its tokens in `idf.json`, documents go through the mod
 special tokens are zero on both sides. Source: Geng et al. 2024. Importing this brings torch.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +16,8 @@ from torch import nn
 from evaluations.errors import EvaluationError
 from evaluations.systems.safety import read_json
 from evaluations.systems.sparse_folder import IDF
+
+LARGEST_WEIGHT = 10**9  # an IDF is below 100; products of larger ones would leave float32
 
 
 class Without(nn.Module):
@@ -53,8 +54,9 @@ def _weights(folder: Path, vocabulary: dict[str, int]) -> dict[int, float]:
     if not isinstance(found, dict) or not found:
         raise EvaluationError("IDF-WEIGHTS", f"{IDF} must be an object of tokens and their weights")
     for token, weight in found.items():
-        if type(weight) not in (int, float) or not math.isfinite(weight):
-            raise EvaluationError("IDF-WEIGHTS", f"{IDF}: the weight of {token[:40]!r} is no finite number")
+        if type(weight) not in (int, float) or not abs(weight) <= LARGEST_WEIGHT:
+            problem = f"{IDF}: the weight of {token[:40]!r} is no finite number"
+            raise EvaluationError("IDF-WEIGHTS", f"{problem} from -{LARGEST_WEIGHT:,} to {LARGEST_WEIGHT:,}")
     known = {vocabulary[token]: float(weight) for token, weight in found.items() if token in vocabulary}
     if not known:
         raise EvaluationError("IDF-WEIGHTS", f"{IDF}: no token is in the tokeniser's vocabulary")

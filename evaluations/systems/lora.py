@@ -4,7 +4,6 @@ Importing this brings torch. What an adapter may hold besides (DoRA, other scale
 by name: merged as plain LoRA, it would be another model than the one trained.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +16,7 @@ from evaluations.errors import EvaluationError
 from evaluations.systems.safety import ADAPTER, ADAPTER_WEIGHTS, read_json
 
 _PREFIX = "base_model.model."
+_LARGEST = 2**20  # of r and alpha; no layer is so wide
 _SIDES = (".lora_A.weight", ".lora_B.weight")
 _BEYOND = (
     "use_dora", "use_rslora", "use_qalora", "fan_in_fan_out", "rank_pattern", "alpha_pattern",
@@ -28,7 +28,7 @@ def merge_own_adapter(model: nn.Module, folder: Path) -> None:
     """Changes the model's weights where there is an adapter. Raises EvaluationError `MODEL-ADAPTER`."""
     if not (folder / ADAPTER).is_file():
         return
-    scale = _scale(folder)
+    rank, scale = _rank_and_scale(folder)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         _refuse(f"{ADAPTER} has no {ADAPTER_WEIGHTS} beside it")
     for name, (down, up) in _pairs(load_file(folder / ADAPTER_WEIGHTS)).items():
@@ -38,13 +38,16 @@ def merge_own_adapter(model: nn.Module, folder: Path) -> None:
             _refuse(f"{name}: B A has shape {change}, the weight {tuple(linear.weight.shape)}")
         if up.shape[1] != down.shape[0]:
             _refuse(f"{name}: A has rank {down.shape[0]}, B has rank {up.shape[1]}")
+        if down.shape[0] != rank:
+            problem = f"{name}: A and B have rank {down.shape[0]}, and {ADAPTER} says r is {rank}"
+            _refuse(f"{problem}, which would scale them wrongly; correct it")
         merged = linear.weight.detach() + scale * (up.float() @ down.float())
         # A new tensor: a head tied to the embeddings changes alone, as it does beside an unmerged adapter.
         linear.weight = nn.Parameter(merged, requires_grad=False)
 
 
-def _scale(folder: Path) -> float:
-    """alpha / r, of a plain LoRA."""
+def _rank_and_scale(folder: Path) -> tuple[int, float]:
+    """r, and alpha / r, of a plain LoRA."""
     config: Any = read_json(folder / ADAPTER, ADAPTER)
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         _refuse(f'{ADAPTER} does not say "peft_type": "LORA"; merge the adapter and submit the whole')
@@ -55,10 +58,10 @@ def _scale(folder: Path) -> float:
         _refuse(f"{ADAPTER} trains biases, which are not merged here; merge the adapter and submit the whole")
     rank: Any = config.get("r")
     alpha: Any = config.get("lora_alpha")
-    numbers = type(rank) is int and isinstance(alpha, int | float)
-    if not numbers or rank < 1 or not math.isfinite(alpha):
-        _refuse(f"{ADAPTER} needs a whole number r from 1 and a number lora_alpha")
-    return float(alpha / rank)
+    numbers = type(rank) is int and type(alpha) in (int, float)
+    if not numbers or not 1 <= rank <= _LARGEST or not abs(alpha) <= _LARGEST:
+        _refuse(f"{ADAPTER} needs a whole number r from 1 and a number lora_alpha, both to {_LARGEST:,}")
+    return rank, float(alpha / rank)
 
 
 def _pairs(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

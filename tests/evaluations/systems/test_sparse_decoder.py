@@ -245,6 +245,9 @@ def test_an_adapter_without_its_base_is_refused(copy):
         ({"peft_type": "IA3"}, "LORA"),
         ({"r": 0}, "lora_alpha"),
         ({"lora_alpha": None}, "lora_alpha"),
+        ({"lora_alpha": 10**400}, "lora_alpha"),
+        ({"r": 10**400}, "lora_alpha"),
+        ({"r": 16}, "rank 2"),
     ],
 )
 def test_an_adapter_that_is_no_plain_lora_is_refused_by_name(copy, setting, word):

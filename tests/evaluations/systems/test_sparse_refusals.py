@@ -108,7 +108,13 @@ def test_an_idf_file_alone_does_not_say_its_activation(tiny):
     assert refusal(tiny.idf).startswith("error[OPTION-MISSING]")
 
 
-@pytest.mark.parametrize("content", [[], {}, {"wing": "3"}, {"wing": float("inf")}, {"elsewhere": 1.0}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        [], {}, {"wing": "3"}, {"wing": float("inf")}, {"wing": float("nan")}, {"wing": 1e39},
+        {"wing": -1e39}, {"wing": 10**400}, {"elsewhere": 1.0},
+    ],
+)  # fmt: skip
 def test_an_idf_file_of_anything_but_weights_is_refused(copy, content):
     folder = copy("idf")
     (folder / "idf.json").write_text(json.dumps(content))
