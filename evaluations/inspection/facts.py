@@ -14,12 +14,14 @@ from evaluations.inspection.settings import (
     settings_of,
 )
 from evaluations.systems.safety import MODULES
+from evaluations.systems.settings_files import checking
 from evaluations.systems.vector_files import folder_for, read_meta
 
 _UNLIMITED = 10**6  # tokenisers write 1e30 where nothing limits a text
 _WIDTHS = ("out_features", "hidden_dim", "embedding_dim", "word_embedding_dimension", "embedding_dimension")
 
 
+@checking("MODEL-CONFIG", "the model's settings")
 def model_facts(folder: Path, kind: str | None, parameters: int | None) -> Facts:
     """Raises EvaluationError `MODEL-CONFIG` for settings that are not JSON."""
     config = dict(_innermost(folder))

@@ -16,6 +16,7 @@ from evaluations.inspection.inspection import Facts, Inspection
 from evaluations.inspection.kinds import Found, kind_of_folder
 from evaluations.inspection.tensor_names import tensor_names
 from evaluations.systems import hub, locations, safety
+from evaluations.systems.folder_files import MAX_SETTINGS_BYTES
 from evaluations.systems.late_interaction import REPLACED_CLASSES
 from evaluations.systems.sparse_folder import check_head, form_of
 
@@ -25,6 +26,7 @@ MAX_SECONDS = 20.0
 _READ = frozenset({
     "config.json", "modules.json", "router_config.json", "config_sentence_transformers.json",
     "sentence_bert_config.json", "tokenizer_config.json", "adapter_config.json", "README.md",
+    "model.safetensors.index.json",
 })  # fmt: skip
 _PRESENCE = frozenset({"idf.json"})  # what counts is that it is there
 
@@ -56,7 +58,11 @@ def _fetch_small(location: str, model: hub.HubModel, folder: Path) -> None:
             if time.monotonic() > end:
                 problem = f"the hub took over {MAX_SECONDS:g} s for the small files of {location}"
                 raise EvaluationFailed("HUB-UNREACHABLE", f"{problem}; try again later")
-            path.write_bytes(hub.read_small(location, model.commit, name, MAX_FILE_BYTES))
+            path.write_bytes(hub.read_small(location, model.commit, name, _limit(name)))
+
+
+def _limit(name: str) -> int:
+    return MAX_SETTINGS_BYTES if name.endswith(".index.json") else MAX_FILE_BYTES
 
 
 def _plain(names: tuple[str, ...]) -> list[str]:

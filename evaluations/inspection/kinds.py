@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from evaluations.errors import one_line
 from evaluations.inspection.settings import LIBRARY, architectures_of, modules_of, settings_of
 from evaluations.systems.base import Value
 from evaluations.systems.safety import ADAPTER, MODULES
+from evaluations.systems.settings_files import checking
 from evaluations.systems.vector_files.meta import META
 
 Found = tuple[str | None, str, Mapping[str, Value]]
@@ -29,6 +31,7 @@ _ECHO = "{text}\n{text}"
 _NOTHING: Mapping[str, Value] = {}
 
 
+@checking("MODEL-CONFIG", "the model's kind")
 def kind_of_folder(folder: Path) -> Found:
     """(kind or None, what tells it, options that it needs). Raises EvaluationError `MODEL-CONFIG`."""
     if (folder / META).is_file() or any(folder.glob(f"*/{META}")):
@@ -42,15 +45,16 @@ def kind_of_folder(folder: Path) -> Found:
 
 def _of_modules(folder: Path) -> Found:
     said = settings_of(folder, LIBRARY).get("model_type")
-    if said in _BY_MODEL_TYPE:
-        return _BY_MODEL_TYPE[str(said)], f'{LIBRARY} says "model_type": "{said}"', _NOTHING
+    if isinstance(said, str) and said in _BY_MODEL_TYPE:
+        return _BY_MODEL_TYPE[said], f'{LIBRARY} says "model_type": "{said}"', _NOTHING
     names = [name for name, _ in modules_of(folder)]
     for name in names:
         if name in _BY_MODULE:
             return _BY_MODULE[name], f"{MODULES} names {name}", _NOTHING
     if "Dense" in names and "Pooling" not in names:
         return "late-interaction", f"{MODULES} projects tokens and pools nothing", _NOTHING
-    return "dense", f"{MODULES} names {', '.join(names) or 'nothing'}", _NOTHING
+    listed = one_line(", ".join(names))[:200]
+    return "dense", f"{MODULES} names {listed or 'nothing'}", _NOTHING
 
 
 def _of_architecture(folder: Path) -> Found:

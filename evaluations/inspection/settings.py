@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from evaluations.systems.library_settings import check_choice
 from evaluations.systems.safety import MODULES, read_json
 
 CONFIG = "config.json"
 LIBRARY = "config_sentence_transformers.json"
 TRANSFORMER = "sentence_bert_config.json"
 TOKENIZER = "tokenizer_config.json"
+_LARGEST = 2**53  # what JavaScript and databases hold exactly
 
 
 def settings_of(folder: Path, name: str) -> Mapping[str, object]:
@@ -30,14 +32,16 @@ def modules_of(folder: Path) -> list[tuple[str, Path]]:
 
 
 def architectures_of(folder: Path) -> list[str]:
+    """Raises EvaluationError `MODEL-CONFIG` for what is no list of names of classes."""
     named = settings_of(folder, CONFIG).get("architectures")
+    check_choice("architectures", named, CONFIG)
     return [str(name) for name in named] if isinstance(named, list) else []
 
 
 def number(settings: Mapping[str, object], *keys: str) -> int | None:
-    """The first of the keys that holds a whole number from 1."""
+    """The first of the keys that holds a whole number from 1 that a database takes."""
     for key in keys:
         value = settings.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST:
             return value
     return None

@@ -21,12 +21,15 @@ def check_files(folder: Path) -> None:
     roots = _roots(folder)
     for path in _entries(folder):
         name = path.relative_to(folder).as_posix()
-        target = path.resolve()
+        target = _target(path, name)
         if not any(target.is_relative_to(root) for root in roots):
             _refuse("MODEL-LINK", name, "is a link out of the model's folder; put the file itself there")
         mode = target.stat().st_mode if target.exists() else 0
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             _refuse("MODEL-LINK", name, "is a device, a pipe or a broken link; remove it")
+        if stat.S_ISDIR(mode) and path.is_symlink():
+            # What lists files passes it over, what loads them does not.
+            _refuse("MODEL-LINK", name, "is a link to a folder; put the folder itself there")
         limit = _limit(path)
         if limit and stat.S_ISREG(mode) and (size := target.stat().st_size) > limit:
             _refuse("MODEL-FILES", name, f"has {size:,} bytes; at most {limit:,} are read of such a file")
@@ -47,6 +50,13 @@ def _roots(folder: Path) -> list[Path]:
     """The folder, and where it is a snapshot in the hub's cache, that model's own files beside it."""
     here = folder.resolve()
     return [here, here.parent.parent / "blobs"] if here.parent.name == "snapshots" else [here]
+
+
+def _target(path: Path, name: str) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # the latter for a link that leads to itself
+        _refuse("MODEL-LINK", name, "is a link that leads nowhere; remove it")
 
 
 def _limit(path: Path) -> int | None:

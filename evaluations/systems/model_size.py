@@ -10,6 +10,7 @@ from typing import NoReturn, TypeGuard
 from evaluations.errors import EvaluationError
 
 SHARED = 4  # layers may share their weights, heads may be tied
+LARGEST = 2**63  # of a setting; beyond it the estimate itself would overflow
 SPARE = 2**25  # parameters: 128 MB
 MAX_LAYERS = 1000
 _HIDDEN = ("hidden_size", "d_model", "n_embd", "dim", "embed_dim")
@@ -32,6 +33,7 @@ _NO_SIZES = ("chunk_size", "window_size", "batch_size", "image_size", "patch_siz
 def check_model_size(name: str, settings: object, stored: int) -> None:
     """`stored`: parameters in the files. Raises EvaluationError `MODEL-SIZE`, naming the setting."""
     for part in _objects(settings):
+        _check_numbers(name, part)
         hidden = max((value for _, value in _numbers(part, _HIDDEN)), default=0)
         layers = _layers(name, part)
         for key, value in part.items():
@@ -48,11 +50,19 @@ def check_model_size(name: str, settings: object, stored: int) -> None:
 def check_module_size(name: str, settings: object, stored: int) -> None:
     """Of a module beside the transformer: a matrix between its two largest sizes must fit."""
     for part in _objects(settings):
+        _check_numbers(name, part)
         _layers(name, part)
         sizes = sorted((size, key) for key, size in _numbers(part, tuple(filter(_is_size, part))))
         if sizes:
             other = sizes[-2][0] if len(sizes) > 1 else 1
             _compare(name, sizes[-1][1], sizes[-1][0], sizes[-1][0] * other, stored)
+
+
+def _check_numbers(name: str, part: Mapping[str, object]) -> None:
+    for key, value in part.items():
+        if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+            problem = f"{key[:60]} is a number of {value.bit_length()} bits"
+            _refuse(name, f"{problem}; at most 64 are read; correct it")
 
 
 def _layers(name: str, part: Mapping[str, object]) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn, TypeGuard
 
 from evaluations.errors import EvaluationError
+from evaluations.systems.settings_files import checking
 
 MAX_HEADER_BYTES = 8 * 1024**2
 MAX_TENSORS = 100_000
@@ -56,6 +57,7 @@ def parameters(tensors: Mapping[str, Tensor]) -> int:
     return sum(tensor.elements for tensor in tensors.values() if tensor.is_parameter)
 
 
+@checking("MODEL-WEIGHTS", "a safetensors file")
 def read_header(path: Path) -> dict[str, Tensor]:
     """The tensors of one file by name; they fill it without a gap, and none overlaps another.
 
@@ -83,6 +85,7 @@ def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("its header names a tensor twice")
+    "".join(found).encode()  # half a character passes as JSON, and fails wherever it is written
     return found
 
 
@@ -105,7 +108,7 @@ def _tensors(path: Path, declared: Mapping[str, object], begin: int, payload: in
 def _tensor(path: Path, name: str, tensor: object, begin: int) -> tuple[Tensor, int, int]:
     keys = tensor if isinstance(tensor, dict) else {}
     dtype, shape, offsets = keys.get("dtype"), keys.get("shape"), keys.get("data_offsets")
-    if dtype not in _BYTES:
+    if not isinstance(dtype, str) or dtype not in _BYTES:
         _refuse(path, f"has {name[:80]!r} of type {str(dtype)[:20]!r}, which is not known")
     if not _are_sizes(shape) or len(shape) > MAX_RANK or not _are_sizes(offsets) or len(offsets) != 2:
         _refuse(path, f"has {name[:80]!r} of a shape or at offsets that make no sense")

@@ -1,5 +1,6 @@
 """What a submitted model's folder may not do. Each file here is one that a library would have obeyed."""
 
+import errno
 import json
 import struct
 
@@ -7,6 +8,7 @@ import pytest
 
 from evaluations.errors import EvaluationError
 from evaluations.systems.safety import check_folder, module_folders
+from evaluations.systems.settings_files import checking
 
 NO_TENSORS = struct.pack("<Q", 2) + b"{}"
 MODULES = [
@@ -94,6 +96,72 @@ def test_pickled_weights_alone_are_refused(folder):
 def test_a_module_with_pickled_weights_is_refused_by_its_file(folder):
     (folder / "1_Pooling" / "pytorch_model.bin").write_bytes(b"")
     assert refusal(folder).startswith("error[MODEL-WEIGHTS]: 1_Pooling/pytorch_model.bin ")
+
+
+def shard(folder, names=("model-1.safetensors", "model-2.safetensors")):
+    (folder / "model.safetensors").unlink()
+    for name in names:
+        (folder / name).write_bytes(NO_TENSORS)
+    index = {"metadata": {}, "weight_map": {f"w{place}": name for place, name in enumerate(names)}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_a_model_in_shards_passes_also_beside_its_pickles(folder):
+    shard(folder)
+    check_folder(folder)
+    (folder / "pytorch_model-00001-of-00001.bin").write_bytes(b"")
+    (folder / "pytorch_model.bin.index.json").write_text("{}")
+    check_folder(folder)
+
+
+def test_an_index_that_lost_a_shard_is_refused_and_says_which(folder):
+    shard(folder)
+    (folder / "model-2.safetensors").unlink()
+    said = refusal(folder)
+    assert said.startswith("error[MODEL-WEIGHTS]: model.safetensors.index.json names the shard ")
+    assert "model-2.safetensors" in said
+
+
+def test_an_old_index_beside_the_whole_weights_is_left_alone(folder):
+    shard(folder)
+    (folder / "model.safetensors").write_bytes(NO_TENSORS)
+    (folder / "model-2.safetensors").unlink()
+    check_folder(folder)
+
+
+def test_settings_that_change_no_size_pass(folder):
+    settings = {
+        "max_seq_length": 512, "do_lower_case": False, "model_args": {"torch_dtype": "float16"},
+        "tokenizer_args": {"model_max_length": 512, "padding_side": "left"}, "config_kwargs": {},
+    }  # fmt: skip
+    (folder / "sentence_bert_config.json").write_text(json.dumps(settings))
+    check_folder(folder)
+
+
+def test_a_legacy_router_of_the_librarys_own_modules_passes(folder):
+    types = {"query_0": "sentence_transformers.models.Transformer"}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"types": types}))
+    (folder / "1_Pooling" / "query_0").mkdir()
+    check_folder(folder)
+    assert folder / "1_Pooling" / "query_0" in module_folders(folder)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("v"), TypeError("t"), OverflowError("o"), RecursionError("r"), RuntimeError("u"),
+     OSError(errno.ENAMETOOLONG, "File name too long")],
+)  # fmt: skip
+def test_what_no_check_foresaw_is_refused_with_what_and_where(error):
+    with pytest.raises(EvaluationError) as caught, checking("MODEL-CONFIG", "config.json"):
+        raise error
+    said = f"error[MODEL-CONFIG]: config.json cannot be checked ({type(error).__name__}: "
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), MemoryError()])
+def test_what_the_machine_lacks_is_not_the_submitters_fault(error):
+    with pytest.raises(type(error)), checking("MODEL-CONFIG", "config.json"):
+        raise error
 
 
 def test_pickles_beside_safetensors_are_left_alone(folder):

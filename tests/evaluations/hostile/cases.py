@@ -77,6 +77,18 @@ def linked(target: str, at="model.safetensors") -> Make:
     return make
 
 
+def sharded(weight_map, **files) -> Make:
+    """Weights by an index and nothing else; what other files hold may be made from the canary."""
+    index = {"model.safetensors.index.json": {"metadata": {}, "weight_map": weight_map}}
+    return without_weights({**index, "decoy.safetensors": f.WEIGHTS, **files})
+
+
+def linked_folder(folder: Path, canary: Path) -> Path:
+    made = f.write(folder / "model", {**f.MODEL, "modules.json": f.MODULES, ".more/a.json": b"{}"})
+    (made / "1_Pooling").symlink_to(".more")
+    return made
+
+
 def fifo(folder: Path, canary: Path) -> Path:
     made = f.write(folder / "model", f.MODEL)
     os.mkfifo(made / "vocab.txt")
@@ -217,6 +229,24 @@ def tensors(count: int) -> bytes:
     return f.safetensors(dict.fromkeys(range(count), f.tensor([0], 0, 0)))
 
 
+def at(path: str, name: str = "sentence_transformers.models.Transformer"):
+    """A list of one module."""
+    return [{"idx": 0, "name": "0", "path": path, "type": name}]
+
+
+def dense_with(**files):
+    """Files of a second module, whose own loader falls back to a pickle."""
+    modules = [f.MODULES[0], typed("sentence_transformers.models.Dense", 1)]
+    return {"modules.json": modules, **{f"1_Pooling/{name}": content for name, content in files.items()}}
+
+
+PICKLE = "pytorch_model.bin"
+INDEX = "model.safetensors.index.json"
+RIGHT_INDEX = {"metadata": {}, "weight_map": {"w": "model-1.safetensors"}}
+ROUTER_CLASS = "sentence_transformers.models.Router"
+ROUTES = {"types": {"query_0": "mine.Module"}, "structure": {"query": ["query_0"]}, "parameters": {}}
+DENSE_ROUTE = {"types": {"a": "sentence_transformers.models.Dense"}, "structure": {"query": ["a"]}}
+TRANSFORMER = "sentence_bert_config.json"
 AUTO_MAP = {"AutoModel": "modeling_mine.Model"}
 FOLDERS = [
     model("auto_map with its code", "MODEL-CODE",
@@ -243,6 +273,48 @@ FOLDERS = [
          without_weights({"pytorch_model.bin": pickled, "other.safetensors": f.WEIGHTS})),
     model("pickled weights of a module", "MODEL-WEIGHTS",
           files={"modules.json": f.MODULES, "1_Pooling/pytorch_model.bin": pickled}),
+    Case("an index of shards that names a pickle", "MODEL-WEIGHTS", "folder",
+         sharded({"w": "weights.txt"}, **{"weights.txt": pickled})),
+    Case("an index that leads out of the folder", "MODEL-WEIGHTS", "folder",
+         sharded({"w": "../outside.safetensors"})),
+    Case("an index with an absolute name", "MODEL-WEIGHTS", "folder", sharded({"w": "/w.safetensors"})),
+    Case("an index into a folder below", "MODEL-WEIGHTS", "folder",
+         sharded({"w": "a/w.safetensors"}, **{"a/w.safetensors": f.WEIGHTS})),
+    Case("an index with a backslash", "MODEL-WEIGHTS", "folder", sharded({"w": "..\\w.safetensors"})),
+    Case("an index of shards that are not there", "MODEL-WEIGHTS", "folder", sharded({"w": "w.safetensors"})),
+    Case("an index of numbers", "MODEL-WEIGHTS", "folder", sharded({"w": [1]})),
+    Case("an index of nothing", "MODEL-WEIGHTS", "folder", sharded({})),
+    Case("an index that is no JSON", "MODEL-CONFIG", "folder",
+         without_weights({INDEX: b"[" * 2**20, "decoy.safetensors": f.WEIGHTS})),
+    Case("an index of 5 MB", "MODEL-CONFIG", "folder",
+         without_weights({INDEX: lambda _: b" " * (5 * 2**20) + b"{}", "decoy.safetensors": f.WEIGHTS})),
+    model("an index beside whole weights that names a pickle", "MODEL-WEIGHTS",
+          files={INDEX: {"metadata": {}, "weight_map": {"w": "w.bin"}}, "w.bin": pickled}),
+    Case("a pickle beside an index of pickles", "MODEL-WEIGHTS", "folder",
+         without_weights({"pytorch_model.bin.index.json": {"weight_map": {"w": "weights.txt"}},
+                          "weights.txt": pickled, "decoy.safetensors": f.WEIGHTS})),
+    model("a pickle beside an index, of a module that reads none", "MODEL-WEIGHTS",
+          files=dense_with(**{PICKLE: pickled, INDEX: RIGHT_INDEX, "model-1.safetensors": f.WEIGHTS})),
+    model("a pickle beside an adapter's weights, of a module", "MODEL-WEIGHTS",
+          files=dense_with(**{PICKLE: pickled, "adapter_model.safetensors": f.WEIGHTS})),
+    Case("a pickle beside nothing but an adapter's weights", "MODEL-WEIGHTS", "folder",
+         without_weights({PICKLE: pickled, "adapter_model.safetensors": f.WEIGHTS})),
+    model("a pickle that the settings name", "MODEL-WEIGHTS",
+          files={"config.json": config(transformers_weights="adapter_model.bin"),
+                 "adapter_model.safetensors": f.WEIGHTS, "adapter_model.bin": pickled}),
+    model("shards that are taken before the weights", "MODEL-WEIGHTS",
+          files={"shard-00001-model-00001-of-00001.safetensors": f.WEIGHTS}),
+    model("a router's modules without their classes checked", "MODEL-CODE",
+          files={"modules.json": at("r", ROUTER_CLASS), "r/config.json": ROUTES, "mine.py": f.python}),
+    model("a router behind an empty one", "MODEL-CODE",
+          files={"modules.json": at("r", ROUTER_CLASS), "r/router_config.json": {}, "r/config.json": ROUTES}),
+    model("a router within a router, to a pickle", "MODEL-WEIGHTS",
+          files={"modules.json": [f.MODULES[0], *at("r", ROUTER_CLASS)],
+                 "r/router_config.json": {"types": {"s": ROUTER_CLASS}},
+                 "r/s/router_config.json": DENSE_ROUTE, f"r/s/a/{PICKLE}": pickled}),
+    model("routers that lead to each other", "MODEL-CODE",
+          files={"modules.json": at("r", ROUTER_CLASS),
+                 "r/router_config.json": {"types": {"../r": ROUTER_CLASS}}}),
     model("an adapter of another model", "MODEL-ADAPTER",
           files={"adapter_config.json": {"base_model_name_or_path": "org/other"}}),
     model("safetensors: a header of exabytes", "MODEL-WEIGHTS",
@@ -267,6 +339,54 @@ FOLDERS = [
           files={"model.safetensors": f.WEIGHTS + b"PK\x03\x04"}),
     model("safetensors: too many tensors", "MODEL-WEIGHTS",
           files={"model.safetensors": lambda _: tensors(100_001)}),
+    model("safetensors: a type that is a list", "MODEL-WEIGHTS",
+          files={"model.safetensors": f.safetensors({"w": f.tensor([1], 0, 4, [])}, b"\0" * 4)}),
+    model("safetensors: a name with half a character", "MODEL-WEIGHTS",
+          files={"model.safetensors": f.safetensors({"\ud800": f.tensor([1], 0, 4)}, b"\0" * 4)}),
+    model("sizes changed behind the check", "MODEL-CONFIG",
+          files={TRANSFORMER: {"config_kwargs": {"vocab_size": 40_000_000}}}),
+    model("sizes changed behind the check, under the old name", "MODEL-CONFIG",
+          files={"sentence_xlm-roberta_config.json": {"config_args": {"num_hidden_layers": 900}}}),
+    model("a variant of the weights", "MODEL-CONFIG",
+          files={TRANSFORMER: {"model_args": {"variant": "other"}}}),
+    model("sizes that need not fit", "MODEL-CONFIG",
+          files={TRANSFORMER: {"model_kwargs": {"ignore_mismatched_sizes": True}}}),
+    model("pickles wished for", "MODEL-CONFIG",
+          files={TRANSFORMER: {"model_kwargs": {"use_safetensors": False}}}),
+    model("a tokeniser's own files", "MODEL-CONFIG",
+          files={TRANSFORMER: {"tokenizer_args": {"vocab_file": "/etc/passwd"}}}),
+    model("a table that is a list", "MODEL-CONFIG", files={TRANSFORMER: {"config_kwargs": [1]}}),
+    model("a tokeniser from elsewhere", "MODEL-CONFIG",
+          files={TRANSFORMER: {"tokenizer_name_or_path": "org/other"}}),
+    model("settings in place of those checked", "MODEL-CONFIG",
+          files={"config.json": config(configuration_files=["config.4.0.0.json"]),
+                 "config.4.0.0.json": config(vocab_size=3 * 10**9)}),
+    model("weights of queries that may lie anywhere", "MODEL-CONFIG",
+          files={"modules.json": at("q", "sentence_transformers.models.SparseStaticEmbedding"),
+                 "q/config.json": {"path": "/srv/other/idf.json"}}),
+    model("a recurrent module of terabytes", "MODEL-SIZE",
+          files={"modules.json": [f.MODULES[0], *at("1", "sentence_transformers.models.LSTM")],
+                 "1/lstm_config.json": {"word_embedding_dimension": 10**6, "hidden_dim": 10**6}}),
+    model("a vocabulary of 401 digits", "MODEL-SIZE", files={"config.json": config(vocab_size=10**400)}),
+    model("a layer of 401 digits", "MODEL-SIZE", files={"config.json": config(num_hidden_layers=10**400)}),
+    model("a module's width of 401 digits", "MODEL-SIZE",
+          files={"modules.json": f.MODULES, "1_Pooling/config.json": {"out_features": 10**400}}),
+    model("a kind that is a list", "MODEL-CONFIG",
+          files={"modules.json": f.MODULES[:1], "config_sentence_transformers.json": {"model_type": []}}),
+    model("architectures that are numbers", "MODEL-CONFIG", files={"config.json": config(architectures=[1])}),
+    model("architectures without end", "MODEL-CONFIG",
+          files={"config.json": config(architectures=["X" * 10**6])}),
+    model("an architecture with half a character", "MODEL-CONFIG",
+          files={"config.json": config(architectures=["X\ud800"])}),
+    model("a module's path with NUL", "MODEL-CONFIG", files={"modules.json": at("\0")}),
+    model("a module's path of 300 characters", "MODEL-CONFIG", files={"modules.json": at("a" * 300)}),
+    model("a module's path with half a character", "MODEL-CONFIG", files={"modules.json": at("\ud800")}),
+    model("a module's path that is a number", "MODEL-CONFIG", files={"modules.json": at(7)}),
+    model("a route of 300 characters", "MODEL-CONFIG",
+          files={"modules.json": at("r", ROUTER_CLASS),
+                 "r/router_config.json": {"types": {"a" * 300: ROUTER_CLASS}}}),
+    model("modules without end", "MODEL-CONFIG",
+          files={"modules.json": [module for n in range(101) for module in at(f"{n}")]}),
     model("settings for a model of terabytes", "MODEL-SIZE",
           files={"config.json": config(hidden_size=10**6)}),
     model("a vocabulary of billions", "MODEL-SIZE", files={"config.json": config(vocab_size=3 * 10**9)}),
@@ -290,6 +410,8 @@ FOLDERS = [
     Case("weights that are a link out of the folder", "MODEL-LINK", "folder", linked("/etc/passwd")),
     Case("a folder that is a link out of the folder", "MODEL-LINK", "folder", linked("/etc", at="1_Pooling")),
     Case("a link to nothing", "MODEL-LINK", "folder", linked("nowhere", at="vocab.txt")),
+    Case("a link to itself", "MODEL-LINK", "folder", linked("vocab.txt", at="vocab.txt")),
+    Case("a folder that is a link to a hidden one", "MODEL-LINK", "folder", linked_folder),
     Case("a pipe", "MODEL-LINK", "folder", fifo),
 ]  # fmt: skip
 

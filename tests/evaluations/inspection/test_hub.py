@@ -28,8 +28,15 @@ MODEL = {
 def whole_hub():
     evil = {**MODEL, "config.json": json.dumps({"auto_map": {"AutoModel": "evil.Model"}}).encode()}
     pickled = {"config.json": forging.CONFIG, "pytorch_model.bin": b"x"}
+    index = {"metadata": {}, "weight_map": {"w": "weights.txt"}}
+    shards = {name: raw for name, raw in MODEL.items() if name != "model.safetensors"} | {
+        "model.safetensors.index.json": json.dumps(index).encode(),
+        "other.safetensors": forging.WEIGHTS,
+        "weights.txt": b"a pickle",
+    }
     large = {**MODEL, "config.json": b" " * 2**21 + forging.CONFIG}
-    with running({"org/model": MODEL, "org/evil": evil, "org/pickled": pickled, "org/large": large}) as hub:
+    models = {"org/model": MODEL, "org/evil": evil, "org/pickled": pickled, "org/large": large}
+    with running({**models, "org/shards": shards}) as hub:
         yield hub
 
 
@@ -94,6 +101,7 @@ def test_a_model_is_inspected_by_its_small_files(inspect, hub):
     [
         ("org/evil", "MODEL-CODE", "config.json has auto_map"),
         ("org/pickled", "MODEL-WEIGHTS", "pytorch_model.bin is a pickle"),
+        ("org/shards", "MODEL-WEIGHTS", "model.safetensors.index.json names 'weights.txt' as a shard"),
     ],
 )
 def test_what_is_not_safe_is_said_with_the_reason(inspect, location, code, words):

@@ -162,6 +162,37 @@ def test_a_hostile_archive_is_described_and_leaves_nothing(tmp_path, monkeypatch
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+HALF = "\ud800"  # of a character: JSON may hold it, no text may
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({"model.safetensors": forging.safetensors({"w": forging.tensor([1], 0, 4, [])}, b"\0" * 4)},
+         "MODEL-WEIGHTS"),
+        ({"modules.json": [module("Transformer")], LIBRARY: {"model_type": []}}, "MODEL-CONFIG"),
+        ({"config.json": config("BertModel", vocab_size=10**400)}, "MODEL-SIZE"),
+        ({"modules.json": [module("Transformer", "\0")]}, "MODEL-CONFIG"),
+        ({"modules.json": [module("Transformer", "a" * 300)]}, "MODEL-CONFIG"),
+        ({"modules.json": [module("Transformer", HALF)]}, "MODEL-CONFIG"),
+        ({"config.json": config(f"X{HALF}")}, "MODEL-CONFIG"),
+        ({"config.json": config("X\0")}, "MODEL-CONFIG"),
+        ({LIBRARY: {"prompts": {"query": HALF}}}, "MODEL-CONFIG"),
+    ],
+)  # fmt: skip
+def test_a_few_bytes_that_crashed_it_are_refused_and_can_be_shown(tmp_path, files, code):
+    found = inspected(tmp_path, **files)
+    assert found.why.startswith(f"error[{code}]: ")
+    json.dumps(found.to_dict(), ensure_ascii=False).encode()
+    assert "\0" not in found.because
+
+
+def test_a_link_to_itself_is_refused(tmp_path):
+    folder = forging.write(tmp_path / "model", forging.MODEL)
+    (folder / "vocab.txt").symlink_to("vocab.txt")
+    assert inspect_location(str(folder)).why.startswith("error[MODEL-LINK]: vocab.txt ")
+
+
 def test_a_name_that_leads_nowhere_is_wrong_input():
     with pytest.raises(EvaluationError, match="MODEL-MISSING"):
         inspect_location("./no/such/place")

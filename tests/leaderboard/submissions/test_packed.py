@@ -20,6 +20,8 @@ from .submitting import upload
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recorder", "storage")]
 URL = "/submit/"
 WHOLE = {**forging.MODEL, "modules.json": json.dumps(forging.MODULES[:1]).encode()}
+LIST_AS_TYPE = forging.safetensors({"w": forging.tensor([1], 0, 4, [])}, b"\0" * 4)
+NUL_IN_PATH = json.dumps([{**forging.MODULES[0], "path": "\0"}]).encode()
 LINES = {
     "meta.json": forging.META,
     "documents.jsonl": b'{"id": "d1", "vector": {"cat": 1.0}}\n{"id": "d3", "vector": {"fish": 2.0}}\n',
@@ -77,6 +79,12 @@ def test_the_same_model_packed_otherwise_is_the_same(browser, pets, nothing_stor
         (forging.zipped({"../x.json": b"{}"}), {}, "is not a plain name inside the archive"),
         (forging.zipped({**WHOLE, "pytorch_model.bin": b"x"}), {}, "'pytorch_model.bin' is a pickle"),
         (forging.zipped({"config.json": forging.CONFIG}), {}, "has no .safetensors file"),
+        (
+            forging.zipped({**WHOLE, "model.safetensors": LIST_AS_TYPE}),
+            {},
+            "of type '[]', which is not known",
+        ),
+        (forging.zipped({**WHOLE, "modules.json": NUL_IN_PATH}), {}, "which is no path of a folder"),
         (b"PK\x03\x04 and no more", {}, "model.zip: the archive is no zip archive or is damaged"),
         (
             forging.zipped(WHOLE),
@@ -210,6 +218,20 @@ def test_a_look_at_an_archive_says_what_it_is_and_fills_in_what_was_empty(browse
     assert "It can be submitted" in page
     assert "mit <span" in page
     assert "from README.md" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"model.safetensors": LIST_AS_TYPE}, "which is not known"),
+        ({"modules.json": NUL_IN_PATH}, "which is no path of a folder"),
+        ({"config_sentence_transformers.json": b'{"model_type": []}'}, "has a model_type that is no text"),
+        ({"config.json": b'{"architectures": ["X\\ud800"]}'}, "config.json: is not JSON"),
+    ],
+)
+def test_a_look_at_what_no_loader_expects_says_so(browser, pets, changed, words):
+    response = looked(browser)(archive=upload(forging.zipped({**WHOLE, **changed}), "m.zip"))
+    assert words in text(response)
 
 
 def test_nothing_that_was_typed_is_changed_by_a_look(browser, pets):
