@@ -9,6 +9,7 @@ from evaluations.inspection.inspection import Facts, Inspection, What
 from evaluations.inspection.kinds import kind_of_folder
 from evaluations.systems import locations, safety, vector_files, weight_files
 from evaluations.systems.late_interaction import REPLACED_CLASSES
+from evaluations.systems.settings_files import checking
 from evaluations.systems.sparse_folder import check_sparse_folder
 
 _VECTOR_SIDES = ("documents", "queries")
@@ -51,6 +52,7 @@ def inspect_folder(
     )
 
 
+@checking("MODEL-CONFIG", "the folder")
 def check_safe(folder: Path, kind: str | None) -> str:
     """What loading it as this kind checks first; its form, where the kind tells several apart.
 

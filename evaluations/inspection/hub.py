@@ -18,6 +18,7 @@ from evaluations.inspection.tensor_names import tensor_names
 from evaluations.systems import hub, locations, safety
 from evaluations.systems.folder_files import MAX_SETTINGS_BYTES
 from evaluations.systems.late_interaction import REPLACED_CLASSES
+from evaluations.systems.settings_files import checking
 from evaluations.systems.sparse_folder import check_head, form_of
 
 MAX_FILES = 40
@@ -101,6 +102,7 @@ def _inspect(location: str, model: hub.HubModel, folder: Path, wanted: str | Non
     )
 
 
+@checking("MODEL-CONFIG", "the model's settings")
 def _check_safe(location: str, model: hub.HubModel, folder: Path, kind: str | None) -> str:
     """What `folder.check_safe` says of a folder, as far as the weights are not needed; the form."""
     form = form_of(folder) if kind == "sparse" else ""

@@ -9,14 +9,14 @@ from evaluations.errors import EvaluationError
 from evaluations.systems import weight_files
 from evaluations.systems.folder_files import check_files, is_settings
 from evaluations.systems.library_settings import check_choice, check_transformer
-from evaluations.systems.model_modules import MODULES, module_folders
+from evaluations.systems.model_modules import MODULES, ROUTER, module_folders
 from evaluations.systems.model_size import check_model_size, check_module_size
 from evaluations.systems.settings_files import checking, read_json, walked
 from evaluations.systems.weight_choice import ADAPTER_WEIGHTS, beside, check_weights
 
 __all__ = [
-    "ADAPTER", "ADAPTER_WEIGHTS", "MODULES", "check_description", "check_folder", "check_sizes",
-    "module_folders", "read_json",
+    "ADAPTER", "ADAPTER_WEIGHTS", "MODULES", "ROUTER", "check_description", "check_folder",
+    "check_sizes", "module_folders", "read_json",
 ]  # fmt: skip
 MAX_DEPTH = 64  # of settings; libraries walk them by recursion
 ADAPTER = "adapter_config.json"

@@ -69,7 +69,7 @@ def test_what_has_no_head_is_refused_on_the_hub_as_in_a_folder(of_the_hub, of_a_
     [
         ("zero", "model.safetensors does not name its tensors"),
         ("bomb", "declares a header of 18,446,744,073,709,551,615 bytes; at most 8,388,608 are read"),
-        ("list", "model.safetensors.index.json does not name its tensors"),
+        ("list", "model.safetensors.index.json has no weight_map of tensors"),
     ],
 )
 def test_weights_that_name_nothing_are_refused(of_the_hub, name, words):
