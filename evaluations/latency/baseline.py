@@ -88,10 +88,13 @@ def reference_key(reference: str, device: str, threads: int, precision: str = ""
 def deciding_versions(versions: Mapping[str, str]) -> dict[str, str]:
     """Of a host profile's versions, and of the references and their search, those that must be equal.
 
-    Times that were measured with others say something of these, and nothing of the machine.
+    Times that were measured with others say something of these, and nothing of the machine. The encoder's
+    files are among them, where it is here: any may bear its name.
     """
     known = {name: versions[name] for name in DECIDING if name in versions}
-    return {**known, "search": EXACT_ENGINE, "references": references.DESCRIPTION}
+    content = references.encoder_content()
+    encoder = {} if content is None else {"encoder": content}
+    return {**known, "search": EXACT_ENGINE, "references": references.DESCRIPTION, **encoder}
 
 
 def calibration_paths(device: str, precisions: Sequence[str]) -> dict[str, QueryPath]:

@@ -6,7 +6,13 @@ import pytest
 
 from evaluations import cli, pipeline
 from evaluations.datasets import load
-from evaluations.latency.baseline import Baseline, calibration_paths, key_of, read_baseline
+from evaluations.latency.baseline import (
+    Baseline,
+    calibration_paths,
+    deciding_versions,
+    key_of,
+    read_baseline,
+)
 from evaluations.latency.harness import empty_path
 from evaluations.latency.host import host_profile
 from evaluations.latency.schedule import Schedule
@@ -159,6 +165,19 @@ def test_encoders_of_several_precisions_have_keys_of_their_own(monkeypatch):
     found = calibration_paths("cuda", ("fp32", "bf16"))
     keys = {key_of(name, path, 1) for name, path in found.items()}
     assert keys == {"bm25 cpu 1", "scan cuda 1", "encoder cuda 1 fp32", "encoder cuda 1 bf16"}
+
+
+def test_versions_that_decide_the_times_are_those_of_what_the_references_run_and_of_the_encoders_files(
+    monkeypatch,
+):
+    contents = iter(["sha256:a", "sha256:a", "sha256:b", None])
+    monkeypatch.setattr("evaluations.latency.references.encoder_content", lambda: next(contents))
+    mine = {"python": "3.11.7", "torch": "2.13.0", "ir-measures": "0.4"}
+    first = deciding_versions(mine)
+    assert first.keys() == {"python", "torch", "search", "references", "encoder"}
+    assert deciding_versions({**mine, "ir-measures": "0.5"}) == first
+    assert deciding_versions(mine) != first, "the encoder is another one"
+    assert "encoder" not in deciding_versions(mine)
 
 
 def test_a_baseline_that_is_not_there_is_refused_before_anything_runs(tmp_path, capsys):
