@@ -137,14 +137,15 @@ def _measure_latency(job: Job, watcher: Watcher) -> None:
     watcher.progress("loading", None)
     evaluator.run(measure_step(job), job.folder, watcher, _limits(job))
     _accept(job)
-    calibration.check_host(reports.host_of(read_report(job.scored)), profile)
-    _tell_operator(job)
+    report = read_report(job.scored)
+    calibration.check_host(reports.host_of(report), profile)
+    _tell_operator(job, report)
 
 
-def _tell_operator(job: Job) -> None:
+def _tell_operator(job: Job, report: Report) -> None:
     """A row without its reference says only that; why the model is not here is the operator's to mend."""
     problem = _prepared(job)["encoder"]["problem"]
-    findings = read_report(job.scored).tracks.get(Track.LATENCY.value)
+    findings = report.tracks.get(Track.LATENCY.value)
     matched = str(findings.details.get("matched_reference", "")) if findings else ""
     if problem and references.ENCODER in matched:
         logger.warning(

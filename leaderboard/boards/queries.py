@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Case, Count, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from evaluations.datasets.registered import by_source
@@ -19,7 +19,9 @@ from .entries import columns_of
 from .models import Entry
 from .rows import DEFAULT_ORDER, Row, sort
 from .times import TimesChoice, missing_metrics, shown_metrics, untimed
-from .timing import withheld_of
+from .timing import withheld_of, without_times
+
+_STATE = ("submission_id", "dataset_id", "state", "error_code", "protocol")
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,12 @@ def rows(
 ) -> list[Row]:
     """The entries as rows, in `order` (see `rows.sort`), with what may stand beside the times `shown`.
 
-    Three queries: the entries, what is missing, sessions that are not there.
+    Two queries: the entries, what is missing.
     """
     listed = list(found)
-    withheld = withheld_of(listed)
-    open_submissions = [entry.submission_id for entry in listed if entry.average is None]
-    missing = _retrieval_evaluations(open_submissions)
+    evaluations = _unfinished(listed)
+    withheld = withheld_of(row for row in evaluations if row.track == Track.LATENCY)
+    missing = _by_dataset(row for row in evaluations if row.track == Track.RETRIEVAL)
     whole = [_row(board, entry, missing.get(entry.submission_id, {}), shown) for entry in listed]
     datasets = [dataset.pk for dataset in board.datasets]
     said = [
@@ -201,17 +203,29 @@ def _reason(datasets: Sequence[Dataset], evaluations: Mapping[UUID, Evaluation])
     return "has no value"
 
 
-def _retrieval_evaluations(submissions: Iterable[UUID]) -> dict[UUID, dict[UUID, Evaluation]]:
+def _unfinished(listed: Sequence[Entry]) -> list[Evaluation]:
+    """Of rows without an average the retrieval evaluations, of all those that left no times. One query."""
+    open_ = (entry.submission_id for entry in listed if entry.average is None)
+    rows = Evaluation.objects.filter(without_times(listed) | _retrieval(open_)).select_related("dataset")
+    return list(rows.only(*_STATE, "track", "dataset__name", "error_message", "rejections"))
+
+
+def _retrieval(submissions: Iterable[UUID]) -> Q:
+    return Q(submission__in=list(submissions), track=Track.RETRIEVAL)
+
+
+def _by_dataset(evaluations: Iterable[Evaluation]) -> dict[UUID, dict[UUID, Evaluation]]:
+    """By submission, then by dataset."""
     found: dict[UUID, dict[UUID, Evaluation]] = {}
-    evaluations = Evaluation.objects.filter(submission__in=list(submissions), track=Track.RETRIEVAL)
-    for row in evaluations.only("submission_id", "dataset_id", "state", "error_code", "protocol"):
+    for row in evaluations:
         found.setdefault(row.submission_id, {})[row.dataset_id] = row
     return found
 
 
 def _activities(found: QuerySet[Submission]) -> list[Activity]:
     listed = list(found.select_related("benchmark", "revision__system", "entry"))
-    evaluations = _retrieval_evaluations(submission.pk for submission in listed)
+    rows = Evaluation.objects.filter(_retrieval(submission.pk for submission in listed)).only(*_STATE)
+    evaluations = _by_dataset(rows)
     return [_activity(submission, list(evaluations.get(submission.pk, {}).values())) for submission in listed]
 
 

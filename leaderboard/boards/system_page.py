@@ -20,7 +20,7 @@ from .profile import Group, Inside, groups_of, inside_of
 from .provenance import Provenance, provenance
 from .recipes import Recipe, recipe
 from .swept import paired
-from .timing import Session, Withheld, sessions_of, withheld_of
+from .timing import Session, Withheld, sessions_of, withheld_of, without_times
 
 Uploads = Mapping[tuple[UUID, UUID | None], RevisionFile]  # by revision, and by dataset where it is of one
 
@@ -136,7 +136,8 @@ def results_of(system: System) -> list[Result]:
     parts = [part for entry in listed for part in entry.revision.parts]
     parts += [part for named in averaged.values() for part in named.values()]
     uploads = _uploads({part.revision for part in parts if part.revision})
-    withheld = withheld_of(listed)
+    absent = Evaluation.objects.filter(without_times(listed)).select_related("dataset")
+    withheld = withheld_of(absent)
     return [
         replace(
             _result(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from leaderboard.submissions.models import Evaluation, State, Track
 
 from .metrics import Metric, describe
@@ -77,19 +79,16 @@ def sessions_of(evaluations: Iterable[Evaluation]) -> list[Session]:
     return [_session(row) for row in evaluations if row.track == Track.LATENCY]
 
 
-def withheld_of(entries: Iterable[Entry]) -> dict[UUID, list[Withheld]]:
-    """By submission. One query."""
-    rows = (
-        Evaluation.objects.filter(
-            submission__in=[entry.submission_id for entry in entries], track=Track.LATENCY
-        )
-        .exclude(state=State.SUCCEEDED)
-        .select_related("dataset")
-        .only("submission_id", "dataset__name", "state", "error_message", "rejections")
-        .order_by("dataset__name")
-    )
+def without_times(entries: Iterable[Entry]) -> Q:
+    """The latency evaluations of these rows that have left no times."""
+    absent = ~Q(state=State.SUCCEEDED)
+    return absent & Q(submission__in=[entry.submission_id for entry in entries], track=Track.LATENCY)
+
+
+def withheld_of(evaluations: Iterable[Evaluation]) -> dict[UUID, list[Withheld]]:
+    """By submission, of evaluations `without_times`; their datasets are loaded."""
     found: dict[UUID, list[Withheld]] = {}
-    for row in rows:
+    for row in sorted(evaluations, key=lambda row: row.dataset.name):
         found.setdefault(row.submission_id, []).append(Withheld(row.dataset.name, _why(row), row.dataset_id))
     return found
 

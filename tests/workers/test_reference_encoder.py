@@ -92,26 +92,25 @@ def test_a_folder_of_models_goes_before_the_hub(job, var):
     assert said(runner.measure_step(job), job.folder, ASK) == str(folder)
 
 
-def test_where_it_cannot_be_had_the_session_goes_on_and_the_operator_is_told(job, monkeypatch, caplog):
+def test_where_it_cannot_be_had_the_session_goes_on_and_the_operator_is_told(job, caplog):
     problem = prepared(job)["problem"]
     assert "HUB-UNREACHABLE" in problem
     assert said(runner.measure_step(job), job.folder, ASK) == "None"
-    logged = told(job, "encoder tokenise+encode + scan search", monkeypatch, caplog)
+    logged = told(job, "encoder tokenise+encode + scan search", caplog)
     assert f"{ENCODER} could not be had: {problem}" in logged
     assert f"put the model's files into {Path(job.folder).parent / 'models' / ENCODER}" in logged
 
 
-def test_nobody_is_told_of_it_for_a_system_that_is_not_held_against_it(job, monkeypatch, caplog):
+def test_nobody_is_told_of_it_for_a_system_that_is_not_held_against_it(job, caplog):
     prepared(job)
-    assert told(job, "bm25 tokenise+encode + bm25 search", monkeypatch, caplog) == ""
+    assert told(job, "bm25 tokenise+encode + bm25 search", caplog) == ""
 
 
-def told(job, matched: str, monkeypatch, caplog) -> str:
+def told(job, matched: str, caplog) -> str:
     """What is logged of a report whose matched reference is this sum."""
     report = SimpleNamespace(tracks={"latency": Findings(details={"matched_reference": matched})})
-    monkeypatch.setattr(runner, "read_report", lambda _: report)
     with caplog.at_level(logging.WARNING, logger="workers.runner"):
-        runner._tell_operator(job)
+        runner._tell_operator(job, report)
     return caplog.text
 
 

@@ -111,7 +111,7 @@ def test_a_board_is_read_in_as_many_queries_with_one_row_as_with_many(benchmark:
         put_on_board(benchmark, {"one": 0.1 * number})
         make_submission(benchmark=benchmark)
     assert few == count()
-    assert few <= 3 + 3 + 2 + 2 + 3
+    assert few <= 3 + 2 + 2 + 2 + 3
 
 
 def test_rows_sort_by_name_without_regard_to_case_and_by_any_metric(benchmark: Benchmark) -> None:
